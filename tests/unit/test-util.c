@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/io.h"
+#include "util/text.h"
+
+TEST(sizes_are_read_with_their_units)
+{
+	static const struct {
+		const char *text;
+		uint64_t want;
+	} good[] = { { "0", 0 },
+		     { "512", 512 },
+		     { "4G", 4ull << 30 },
+		     { "1k", 1024 },
+		     { "2MiB", 2 << 20 },
+		     { "3TB", 3ull << 40 },
+		     { "16383T", 16383ull << 40 } };
+	static const char *const bad[] = { "",    "-1", " 4",   "4X",
+		                           "4GG", "G",  "1.5G", "99999999999999999999" };
+	uint64_t n;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(parse_bytes(good[i].text, &n, NULL), 0);
+		assert_true(n == good[i].want);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse_bytes(bad[i], &n, NULL), -EINVAL);
+	assert_int_equal(parse_bytes("99999999T", &n, NULL), -ERANGE);
+}
+
+TEST(sizes_are_printed_with_three_figures)
+{
+	char out[16];
+
+	assert_string_equal(format_bytes(0, out), "0 B");
+	assert_string_equal(format_bytes(999, out), "999 B");
+	assert_string_equal(format_bytes(1000, out), "1.00 kB");
+	assert_string_equal(format_bytes(86512345, out), "86.5 MB");
+	assert_string_equal(format_bytes(999999, out), "1.00 MB");
+	assert_string_equal(format_bytes(UINT64_MAX, out), "18.4 EB");
+}
+
+TEST(an_error_sentence_is_cut_not_overrun)
+{
+	struct error err = { 0 };
+	char words[600];
+
+	memset(words, 'x', sizeof(words) - 1);
+	words[sizeof(words) - 1] = '\0';
+	assert_int_equal(error_sys(&err, ENOENT, "%s", words), -ENOENT);
+	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+	assert_int_equal(error_set(&err, EIO, "no answer"), -EIO);
+	assert_int_equal(error_prefix(&err, "disk"), -EIO);
+	assert_string_equal(err.text, "disk: no answer");
+	assert_int_equal(error_set(NULL, EIO, "nobody listens"), -EIO);
+}
+
+TEST(a_replaced_file_is_whole_and_leaves_nothing_beside_it)
+{
+	char dir[] = "/tmp/test-util-XXXXXX";
+	cleanup_free char *data = NULL;
+	size_t len;
+
+	assert_non_null(mkdtemp(dir));
+
+	cleanup_close int fd = open(dir, O_RDONLY | O_DIRECTORY);
+
+	assert_int_equal(replace_file(fd, "f", "one", 3, 0600, NULL), 0);
+	assert_int_equal(replace_file(fd, "f", "three", 5, 0600, NULL), 0);
+	assert_int_equal(read_file(fd, "f", 5, &data, &len, NULL), 0);
+	assert_int_equal(len, 5);
+	assert_string_equal(data, "three");
+	free(take_ptr(data));
+	assert_int_equal(read_file(fd, "f", 4, &data, &len, NULL), -EFBIG);
+	assert_int_equal(unlinkat(fd, "f", 0), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(sizes_are_read_with_their_units),
+		CASE(sizes_are_printed_with_three_figures),
+		CASE(an_error_sentence_is_cut_not_overrun),
+		CASE(a_replaced_file_is_whole_and_leaves_nothing_beside_it),
+	};
+
+	return cmocka_run_group_tests_name("util", tests, NULL, NULL);
+}

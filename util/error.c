@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "util/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int error_vset(struct error *err, int code, const char *fmt, va_list args)
+{
+	if (err) {
+		err->code = code;
+		vsnprintf(err->text, sizeof(err->text), fmt, args);
+	}
+	return -code;
+}
+
+int error_set(struct error *err, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	error_vset(err, code, fmt, args);
+	va_end(args);
+	return -code;
+}
+
+int error_sys(struct error *err, int code, const char *fmt, ...)
+{
+	va_list args;
+	char system[128];
+	size_t used;
+
+	if (!err)
+		return -code;
+	va_start(args, fmt);
+	error_vset(err, code, fmt, args);
+	va_end(args);
+	used = strlen(err->text);
+	snprintf(err->text + used, sizeof(err->text) - used, ": %s",
+	         strerror_r(code, system, sizeof(system)));
+	return -code;
+}
+
+int error_prefix(struct error *err, const char *fmt, ...)
+{
+	va_list args;
+	struct error old;
+
+	if (!err)
+		return 0;
+	old = *err;
+	va_start(args, fmt);
+	error_vset(err, old.code, fmt, args);
+	va_end(args);
+
+	size_t used = strlen(err->text);
+
+	snprintf(err->text + used, sizeof(err->text) - used, ": %s", old.text);
+	return -old.code;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "util/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/bits.h"
+
+/* Digits only: strtoull alone would take a sign and leading blanks. */
+static int take_digits(const char *text, uint64_t *ret, const char **ret_end)
+{
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	if (errno)
+		return -ERANGE;
+	*ret_end = end;
+	return 0;
+}
+
+int parse_bytes(const char *text, uint64_t *ret, struct error *err)
+{
+	static const char units[] = "KMGT";
+	const char *end;
+	uint64_t n;
+
+	if (take_digits(text, &n, &end) < 0)
+		return error_set(err, EINVAL, "'%s' is not a number of bytes, such as 512M or 4G",
+		                 text);
+	if (*end) {
+		const char *unit = strchr(units, *end & ~0x20);
+		const char *rest = end + 1;
+
+		if (!unit || (*rest && strcasecmp(rest, "B") != 0 && strcasecmp(rest, "iB") != 0))
+			return error_set(err, EINVAL,
+			                 "'%s' is not a number of bytes, such as 512M or 4G", text);
+		if (__builtin_mul_overflow(n, UINT64_C(1) << 10 * (unit - units + 1), &n))
+			return error_set(err, ERANGE, "'%s' is too large", text);
+	}
+	*ret = n;
+	return 0;
+}
+
+int parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *ret, struct error *err)
+{
+	const char *end;
+	uint64_t n;
+
+	if (take_digits(text, &n, &end) < 0 || *end || n < low || n > high)
+		return error_set(err, EINVAL, "'%s' is not a whole number from %llu to %llu", text,
+		                 (unsigned long long)low, (unsigned long long)high);
+	*ret = n;
+	return 0;
+}
+
+const char *format_bytes(uint64_t bytes, char out[16])
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+	double n = (double)bytes;
+	size_t unit = 0;
+
+	for (; n >= 999.5 && unit + 1 < ARRAY_LEN(units); unit++)
+		n /= 1000;
+	if (unit == 0)
+		snprintf(out, 16, "%u B", (unsigned int)bytes);
+	else
+		snprintf(out, 16, "%.*f %s", n < 9.995 ? 2 : n < 99.95 ? 1 : 0, n, units[unit]);
+	return out;
+}
+
+const char *format_seconds(uint64_t seconds, char out[24])
+{
+	unsigned long long h = seconds / 3600, m = seconds / 60 % 60, s = seconds % 60;
+
+	if (h)
+		snprintf(out, 24, "%llu:%02llu:%02llu", h, m, s);
+	else if (m)
+		snprintf(out, 24, "%llu:%02llu", m, s);
+	else
+		snprintf(out, 24, "%llu s", s);
+	return out;
+}

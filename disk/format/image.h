@@ -32,6 +32,7 @@ const char *image_format_name(enum image_format format);
 int image_format_parse(const char *name, enum image_format *ret, struct error *err);
 
 struct image;
+struct image_lineage;
 
 /*
  * Parents of differencing images and backing files.  The opener is asked with the locations that
@@ -51,6 +52,8 @@ struct image_options {
 	/* One line for a person about something odd that is not an error (sizes that disagree). */
 	void (*warn)(void *arg, const char *text);
 	unsigned int depth; /* how many children are above: 0 for the caller; 64 is refused */
+	/* Set by formats for a parent they open, to notice loops; NULL for the caller. */
+	const struct image_lineage *lineage;
 };
 
 #define IMAGE_MAX_DEPTH 64
@@ -83,7 +86,7 @@ struct image_ops {
 	 */
 	int (*check)(struct image *image, void (*problem)(void *arg, const char *text), void *arg,
 	             struct error *err);
-	/* Also closes the source and the parents. */
+	/* Free what the driver made; image_close() closes the source and the parents. */
 	void (*close)(struct image *image);
 };
 
@@ -94,6 +97,7 @@ struct image {
 	struct source *file;  /* owned */
 	struct image *parent; /* owned; NULL when it has none */
 	unsigned int depth;
+	json_t *warnings; /* array of sentences: what was odd when it was opened */
 };
 
 /*

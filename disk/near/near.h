@@ -12,7 +12,8 @@
  * Trust: the files are ours but may be torn, rotten or of another image; all of that is noticed.
  *
  * Threads: all functions, any number at once, except open and close.  Two writers of the same block
- * must be ordered by the caller, as must a write and a read-modify-write of it.
+ * (near_write, near_zero) must be ordered by the caller, as must a write and a read-modify-write of
+ * it.  Fills need no order: they never touch what the guest wrote.
  */
 #ifndef DISK_NEAR_NEAR_H
 #define DISK_NEAR_NEAR_H
@@ -27,21 +28,29 @@
 #define NEAR_BLOCK 4096u
 
 struct near;
+struct near_io;
 
 struct near_options {
 	/* Directory with cache.data and cache.map, made when missing; NULL: no cache. */
 	const char *cache_dir;
+	const char *cache_name; /* of its files, when it is not "cache" */
 	/* Directories with layer.data and layer.map, bottom first; all but the last are frozen. */
 	const char *const *layer_dirs;
-	size_t n_layers;      /* 0: every write fails with -EROFS; at most NEAR_MAX_LAYERS */
-	uint8_t image_id[32]; /* what cache and layers must belong to */
-	uint64_t size;        /* of the virtual disk, bytes, a multiple of 512 */
-	uint32_t commit_ms;   /* commit at least this often without a flush [1000] */
+	size_t n_layers;          /* 0: every write fails with -EROFS; at most NEAR_MAX_LAYERS */
+	uint8_t image_id[32];     /* what cache and layers must belong to */
+	uint64_t size;            /* of the virtual disk, bytes, a multiple of 512 */
+	uint32_t commit_ms;       /* commit at least this often without a flush [1000] */
+	uint32_t memory_mib;      /* of maps held in memory, about 1 MiB for 800 MiB of disk [64] */
+	const struct near_io *io; /* near-io.h; NULL: the kernel */
 };
 
 #define NEAR_MAX_LAYERS 250
 
-/* Opens in time and memory that do not grow with the disk. */
+/*
+ * Opens in time and memory that do not grow with what is stored.  -ESTALE when the cache or a layer
+ * belongs to another image, -EBUSY when another process has the top layer, -EUCLEAN when a layer's
+ * map is damaged in both its copies.  A cache with a damaged header is begun anew.
+ */
 int near_open(const struct near_options *options, struct near **ret, struct error *err);
 /* Commits; NULL is allowed. */
 void near_close(struct near *near);
@@ -59,10 +68,13 @@ enum near_state {
 };
 
 /*
- * The state of `block` (in units of NEAR_BLOCK) and how many from there, at most `max`, share it.
- * Within NEAR_LAYER different layers count as one.
+ * The state of `block` (in units of NEAR_BLOCK), and how many from there share it: at least 1, at
+ * most `max`, and in long runs perhaps fewer than there are.  Within NEAR_LAYER different layers
+ * count as one.  Returns an enum near_state, or -errno when a layer's map cannot be read: what it
+ * would have said is unknown then, never "far".
  */
-enum near_state near_state(struct near *near, uint64_t block, uint64_t max, uint64_t *ret_run);
+int near_state(struct near *near, uint64_t block, uint64_t max, uint64_t *ret_run,
+               struct error *err);
 
 /*
  * Read bytes.  -ENODATA with *ret_missing, a block, when part of the range is far: nothing is to be
@@ -85,7 +97,8 @@ void near_refresh(struct near *near, uint64_t block, uint64_t n);
 
 /*
  * Guest writes of whole blocks (the last one of the disk may be short) to the top layer.  When it
- * returns, reads see it; it is durable after near_flush().  -ENOSPC leaves the old content.
+ * returns, reads see it; it is durable after near_flush().  -ENOSPC leaves the old content of
+ * blocks that were not in the top layer before; of others each holds the old content or the new.
  */
 int near_write(struct near *near, const void *buf, size_t len, uint64_t off, struct error *err);
 /* The same for zeros; gives the space back where the file system can. */
@@ -93,8 +106,8 @@ int near_zero(struct near *near, uint64_t len, uint64_t off, struct error *err);
 
 /*
  * All writes that had returned before the call are durable when it returns: data, data flushed,
- * map, map flushed.  An error is remembered: every later flush fails too, so that nothing is
- * promised in vain.
+ * map, map flushed.  An error is remembered: every later write and flush fails too, so that
+ * nothing is promised in vain.  With nothing to do it costs two memory accesses.
  */
 int near_flush(struct near *near, struct error *err);
 

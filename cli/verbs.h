@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The rows of the command's table, ordered as help shows them: X(run) stands for `verb_run`, defined
+ * in cli/verb-run.c.
+ */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include "cli/cli.h"
+
+#define CLI_VERBS(X) X(list)
+
+#define X(verb)      extern const struct cli_verb verb_##verb;
+CLI_VERBS(X)
+#undef X
+
+#endif

@@ -62,6 +62,23 @@ void image_warn(struct image *image, const struct image_options *options, const 
 	__attribute__((format(printf, 3, 4)));
 
 /*
+ * A read that a driver serves in pieces: how to read the one that starts `base` bytes into the
+ * buffer, so that how->arrived goes on counting from the buffer's start.
+ */
+struct piece_read {
+	struct source_read how;
+	const struct source_read *whole;
+	size_t base;
+};
+
+const struct source_read *piece_how(struct piece_read *piece, const struct source_read *whole,
+                                    size_t base);
+
+/* image_ops.map() for a disk that lies as it is at the start of the file. */
+int map_file(struct image *image, uint64_t off, uint64_t max, const struct source_read *how,
+             enum image_extent *ret_kind, uint64_t *ret_len, struct error *err);
+
+/*
  * What all formats' check() do with a problem: make the sentence (the file's name in front), report
  * it, count it.  Past CHECK_MAX_REPORTED problems they are only counted, and check_end() says so.
  */
@@ -82,38 +99,42 @@ int check_end(struct check *check);
  * Parents (parent.c).
  */
 
-/* The images between the one being opened and the one the caller asked for, nearest first. */
+/* The images from the one that asks up to the one the caller asked for, nearest first. */
 struct image_lineage {
 	const struct image_lineage *child;
-	const char *name;  /* of the file */
-	const uint8_t *id; /* 16 bytes that name this version of it, or NULL */
+	const struct image *image; /* half open: name of its file and unique id are there */
+	const uint8_t *wants[2];   /* the unique ids that its parent may have; NULL: any */
 };
 
 struct parent_request {
-	struct image *child; /* initialised; size known */
-	const struct image_options *options;
-	const uint8_t *id; /* the child's own unique id, 16 bytes, for finding loops; or NULL */
+	struct image *child;                 /* initialised; size and unique_id are set */
+	const struct image_options *options; /* the child's */
 	/*
-	 * What the child says about its parent, most likely first, in UTF-8 with slashes.  A
-	 * relative one stands for a file beside the child.
+	 * The unique id that the parent must have, and another that will do (VHDX has two); NULL
+	 * where the format knows none: --parent then stands for the parent of the first child only.
+	 */
+	const uint8_t *wants[2];
+	/*
+	 * What the child says about where the parent is, most likely first, in UTF-8 with slashes.
+	 * A relative one stands for a file beside the child.
 	 */
 	const char *const *places;
 	size_t n;
 	enum image_format format; /* of the parent where the child knows it; IMAGE_AUTO otherwise */
-	/*
-	 * Is this the right one?  0, or -errno and the reason.  NULL: whatever opens is right, and
-	 * --parent then stands for the parent of the first child only.
-	 */
-	int (*match)(const struct parent_request *request, struct image *parent, struct error *err);
-	void *arg;
 };
 
 /*
- * Find and open the parent: options->parent first, then the places in order.  -ENOENT with
- * everything that was tried and why it was not it; -ELOOP for a loop or a chain that is too deep.
- * An image that came over a network may not name a local file.
+ * Find and open the parent: options->parent first, then the places in order.  On success it is
+ * child->parent.  -ENOENT with everything that was tried and why it was not it; -ELOOP for a loop
+ * or a chain that is too deep.  An image that came over a network may not name a local file.
  */
-int parent_open(const struct parent_request *request, struct image **ret, struct error *err);
+int parent_open(const struct parent_request *request, struct error *err);
+
+/* Read and map through to image->parent, which may be smaller than its child: zeros past it. */
+int parent_read(struct image *image, void *buf, size_t len, uint64_t off,
+                const struct source_read *how, struct error *err);
+int parent_map(struct image *image, uint64_t off, uint64_t max, const struct source_read *how,
+               enum image_extent *ret_kind, uint64_t *ret_len, struct error *err);
 
 /*
  * Text of `len` bytes of UTF-16 (either order, up to the first NUL) as UTF-8, backslashes made

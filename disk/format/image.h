@@ -97,7 +97,9 @@ struct image {
 	struct source *file;  /* owned */
 	struct image *parent; /* owned; NULL when it has none */
 	unsigned int depth;
-	json_t *warnings; /* array of sentences: what was odd when it was opened */
+	bool has_unique_id;    /* the file carries an id of its own, which children name it by */
+	uint8_t unique_id[16]; /* as it lies in the file */
+	json_t *warnings;      /* array of sentences: what was odd when it was opened */
 };
 
 /*

@@ -16,6 +16,7 @@
 #ifndef DISK_SOURCE_SOURCE_H
 #define DISK_SOURCE_SOURCE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,11 +54,31 @@ bool source_identity_agrees(const struct source_identity *a, const struct source
  */
 void source_identity_key(const struct source_identity *id, uint8_t ret[32]);
 
+/*
+ * Lets another thread end a read early: source_cancel_fire() makes the reads it was given to return
+ * -ECANCELED soon (those that can; a pread() runs to its end).  One read at a time for each.
+ */
+struct source_cancel {
+	pthread_mutex_t lock; /* guards all below; taken before any lock of a source */
+	bool fired;
+	void (*wake)(void *arg); /* set while a read waits */
+	void *arg;
+};
+
+void source_cancel_init(struct source_cancel *cancel);
+void source_cancel_fire(struct source_cancel *cancel);
+bool source_cancel_fired(struct source_cancel *cancel);
+void source_cancel_destroy(struct source_cancel *cancel);
+/* For sources: false when it has fired already.  After disarming, `wake` is not called again. */
+bool source_cancel_arm(struct source_cancel *cancel, void (*wake)(void *arg), void *arg);
+void source_cancel_disarm(struct source_cancel *cancel);
+
 /* How to do one read.  NULL stands for a demand read with the source's own deadline. */
 struct source_read {
 	enum source_priority priority;
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC; then -ETIMEDOUT.  0: the source's own deadline */
 	bool metadata;        /* structure of a format, not content: worth keeping near */
+	struct source_cancel *cancel; /* NULL: never */
 	/*
 	 * Called, when set, as the bytes arrive in order: buf[0, prefix) is final.  From any
 	 * thread, one call at a time, never after the read has returned.  A read that fails may
@@ -76,6 +97,11 @@ enum source_extent {
 struct source;
 
 struct source_ops {
+	/*
+	 * Contact it and learn the identity.  Optional.  One call at a time, again until it
+	 * succeeds, no read before that.  `how` is never NULL.
+	 */
+	int (*connect)(struct source *src, const struct source_read *how, struct error *err);
 	/*
 	 * Read exactly `len` bytes at `off`, which lie inside the file.  -EIO (and what it stands
 	 * for: -ETIMEDOUT, -ECONNREFUSED, …), -ESTALE (the file changed), -EACCES (401, 403),
@@ -98,6 +124,8 @@ struct source {
 	struct source_identity identity;
 	uint64_t bytes_fetched; /* content bytes received so far; read with __atomic_load_n */
 	uint64_t requests;      /* likewise */
+	/* CLOCK_MONOTONIC: the server asks not to be asked before (Retry-After).  Likewise. */
+	uint64_t not_before_ns;
 };
 
 /*
@@ -118,8 +146,12 @@ struct source_options {
 	const char *credentials_file; /* docs/man/sill-credentials.5.scd */
 	unsigned int connections;     /* at once to one server [8] */
 	uint32_t stall_ms;            /* no byte for this long is a stall [10000] */
-	uint32_t deadline_ms;         /* a read fails after this long, retries included [60000] */
+	uint32_t deadline_ms;         /* a read fails after this long [60000] */
 };
+
+#define SOURCE_DEFAULT_CONNECTIONS 8
+#define SOURCE_DEFAULT_STALL_MS    10000
+#define SOURCE_DEFAULT_DEADLINE_MS 60000
 
 /*
  * Open one source by URL: a path, file:, http:, https:, nbd:, nbds:, nbd+unix:, nbds+unix:.
@@ -128,12 +160,28 @@ struct source_options {
 int source_open(const char *url, const struct source_options *options, struct source **ret,
                 struct error *err);
 
+/*
+ * The same in two steps.  Creating contacts nothing and fails only for what is wrong here: a URL
+ * that makes no sense, a credentials file that others can read.  Connecting may be tried again
+ * after it failed.  NULL for `how` stands for a demand with the source's own deadline.
+ */
+int source_create(const char *url, const struct source_options *options, struct source **ret,
+                  struct error *err);
+int source_connect(struct source *src, const struct source_read *how, struct error *err);
+
+/*
+ * Take the sample of a source that knows its size, into identity.sample: 16 pieces of 4 KiB spread
+ * over the file, first and last among them.
+ */
+int source_identity_sample(struct source *src, const struct source_read *how, struct error *err);
+
 /* A source over memory the caller keeps: for tests and fuzz targets. */
 int source_open_memory(const void *data, size_t len, const char *name, struct source **ret);
 
 /*
  * The URL or path of a file named `name` beside `url` (relative, as a differencing disk names its
  * parent; absolute paths and URLs pass through).  -EINVAL where `url` has no siblings (nbd:).
+ * -EPERM when an image from the network names a file of this computer: a guest would read it.
  */
 int source_sibling(const char *url, const char *name, char **ret, struct error *err);
 

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A source over a file on an HTTP server, read by ranges.
+ *
+ * Connecting is a request for the first byte: its answer tells the size, the version (a strong
+ * ETag, Last-Modified), and whether the server knows ranges at all, all at once and from the same
+ * kind of answer that will be compared with it later.  HEAD would tell less, and links that are
+ * signed for GET refuse it.
+ */
+#include "disk/source/http.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/clock.h"
+
+static void global_init(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* One request, start to end, for the reading thread. */
+static int request(struct http *http, struct http_request *req, const struct source_read *how,
+                   struct error *err)
+{
+	int r;
+
+	req->http = http;
+	req->deadline_ns = now_ns() + http->deadline_ms * NS_PER_MS;
+	if (how) {
+		req->priority = how->priority;
+		req->arrived = how->arrived;
+		req->arg = how->arg;
+		if (how->deadline_ns)
+			req->deadline_ns = how->deadline_ns;
+	}
+	r = http_submit(http, req, how ? how->cancel : NULL);
+	if (r < 0 && err)
+		*err = req->err;
+	return r;
+}
+
+static int http_read(struct source *src, void *buf, size_t len, uint64_t off,
+                     const struct source_read *how, struct error *err)
+{
+	struct http *http = container_of(src, struct http, src);
+	struct http_request req = { .buf = buf, .len = len, .off = off };
+
+	return request(http, &req, how, err);
+}
+
+static int http_connect(struct source *src, const struct source_read *how, struct error *err)
+{
+	struct http *http = container_of(src, struct http, src);
+	const struct source_read quiet = { .priority = how->priority,
+		                           .deadline_ns = how->deadline_ns,
+		                           .cancel = how->cancel };
+	uint8_t first;
+	struct http_request req = { .buf = &first, .len = 1, .connecting = true };
+	struct source_identity id = { 0 };
+	int r;
+
+	if (!http->has_thread) {
+		r = http_loop_start(http, err);
+		if (r < 0)
+			return r;
+	}
+	r = request(http, &req, &quiet, err);
+	if (r < 0 && r != -ENODATA)
+		return r;
+	if (req.answer.range.total == HTTP_TOTAL_UNKNOWN)
+		return error_set(err, EPROTO, "%s: the server does not say how long the file is",
+		                 src->name);
+	id.size = req.answer.range.total;
+	id.last_modified = req.answer.last_modified;
+	memcpy(id.etag, req.answer.etag, sizeof(id.etag));
+	src->identity = id;
+	if (id.last_modified || id.etag[0])
+		return 0;
+	return source_identity_sample(src, &quiet, err);
+}
+
+static void http_close(struct source *src)
+{
+	struct http *http = container_of(src, struct http, src);
+
+	if (http->has_thread)
+		http_loop_stop(http);
+	pthread_mutex_destroy(&http->lock);
+	credentials_free(http->credentials);
+	free(http->pinned_url);
+	free(http->ca_file);
+	free(http->url);
+	free(src->name);
+	free(http);
+}
+
+static const struct source_ops http_ops = {
+	.connect = http_connect,
+	.read = http_read,
+	.close = http_close,
+};
+
+int http_create(const struct source_url *url, const struct source_options *options,
+                struct source **ret, struct error *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	cleanup(source_close) struct source *src = NULL;
+	struct http *http = calloc(1, sizeof(*http));
+
+	if (!http)
+		return error_sys(err, ENOMEM, "%s", url->name);
+	pthread_once(&once, global_init);
+	pthread_mutex_init(&http->lock, NULL);
+	for (size_t i = 0; i < HTTP_PRIORITIES; i++)
+		list_init(&http->waiting[i]);
+	list_init(&http->active);
+	src = &http->src;
+	src->ops = &http_ops;
+	src->name = strdup(url->name);
+	http->url = strdup(url->target);
+	http->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
+	http->connections = options->connections;
+	http->stall_ms = options->stall_ms;
+	http->deadline_ms = options->deadline_ms;
+	if (!src->name || !http->url || (options->ca_file && !http->ca_file))
+		return error_sys(err, ENOMEM, "%s", url->name);
+	if (options->credentials_file) {
+		int r = credentials_load(options->credentials_file, &http->credentials, err);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = take_ptr(src);
+	return 0;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the three files of the HTTP source share: http.c (the source), http-loop.c (its I/O thread),
+ * http-answer.c (judging what a server says).
+ *
+ * One I/O thread a source owns everything of libcurl.  A reader puts its request into a queue,
+ * wakes the thread and waits; the thread writes into the reader's buffer and says when it is done.
+ * So a request lives on its reader's stack, and only the I/O thread touches it in between.
+ */
+#ifndef DISK_SOURCE_HTTP_H
+#define DISK_SOURCE_HTTP_H
+
+#include <curl/curl.h>
+#include <pthread.h>
+
+#include "base/list.h"
+#include "disk/source/credentials.h"
+#include "disk/source/http-headers.h"
+#include "disk/source/kinds.h"
+
+#define HTTP_MAX_REDIRECTS 10
+#define HTTP_MAX_LOCATION  8192
+#define HTTP_PRIORITIES    (SOURCE_BACKGROUND + 1)
+
+/* The headers of one answer. */
+struct http_answer {
+	long status;
+	bool has_range, bad_range;
+	struct http_content_range range;
+	bool has_length;
+	uint64_t length;
+	bool has_validators; /* any ETag or Last-Modified, weak ones too */
+	char etag[256];
+	int64_t last_modified;
+	bool has_retry_after;
+	uint32_t retry_after;
+	bool encoded;
+	char location[HTTP_MAX_LOCATION];
+	char content_type[64];
+};
+
+enum http_verdict {
+	HTTP_UNJUDGED,
+	HTTP_CONTENT,  /* the bytes that were asked for follow */
+	HTTP_REDIRECT, /* what follows is of no interest */
+	HTTP_REFUSED,  /* likewise; the error is set */
+};
+
+struct http_request {
+	struct list link; /* in http.waiting or http.active */
+	struct http *http;
+	CURL *easy;
+	struct curl_slist *headers;
+	char *url;       /* of this hop */
+	bool pinned_url; /* `url` is a remembered end of redirects */
+	char curl_text[CURL_ERROR_SIZE];
+
+	void *buf;
+	size_t len;
+	uint64_t off;
+	enum source_priority priority;
+	uint64_t deadline_ns;
+	void (*arrived)(void *arg, size_t prefix);
+	void *arg;
+	bool connecting; /* the first request, which learns the identity */
+
+	size_t received;
+	unsigned int redirects;
+	uint64_t started_ns, progress_ns;
+	struct http_answer answer;
+	enum http_verdict verdict;
+	bool cancelled; /* with __atomic */
+
+	pthread_cond_t done;
+	bool finished; /* with http.lock */
+	int result;
+	struct error err;
+};
+
+/* How much of the link earlier answers had: see http-window.c. */
+struct http_window {
+	uint64_t bytes_per_s;   /* best lately */
+	uint64_t first_byte_ns; /* least time from request to answer */
+	uint64_t since_ns, bytes;
+};
+
+struct http {
+	struct source src;
+	char *url;
+	char *ca_file;
+	struct credentials *credentials;
+	unsigned int connections;
+	uint32_t stall_ms, deadline_ms;
+	CURLM *multi;
+	pthread_t thread;
+	bool has_thread;
+
+	pthread_mutex_t lock; /* guards what follows, and http_request.finished */
+	struct list waiting[HTTP_PRIORITIES];
+	bool stopping;
+	bool stale; /* for ever; told by `stale_error` */
+	struct error stale_error;
+
+	/* The I/O thread's own. */
+	struct list active;
+	unsigned int n_active, n_low; /* requests; those of them that are not demand */
+	uint64_t low_bytes;           /* that the latter still lack */
+	bool multiplexed;             /* the server speaks HTTP/2 */
+	char *pinned_url;             /* where redirects ended last time */
+	struct http_window window;
+};
+
+/* http-loop.c */
+int http_loop_start(struct http *http, struct error *err);
+void http_loop_stop(struct http *http);
+/* Hand in, wait, return the result. */
+int http_submit(struct http *http, struct http_request *req, struct source_cancel *cancel);
+
+/* http-answer.c: called by the I/O thread. */
+/* One header line, CR LF and all. */
+void http_answer_line(struct http_answer *answer, const char *line, size_t len);
+/* All headers are there: sets the verdict, and the error when it is HTTP_REFUSED. */
+void http_judge(struct http_request *req);
+/* The transfer has ended without a verdict that says how; `code` is curl's. */
+int http_explain(struct http_request *req, CURLcode code);
+
+/* http-window.c: the I/O thread's own. */
+void http_window_arrived(struct http_window *window, uint64_t now, size_t bytes, bool busy);
+void http_window_answered(struct http_window *window, uint64_t delay_ns);
+/* Bytes that requests nobody waits for may have under way. */
+uint64_t http_window_bytes(const struct http_window *window);
+
+#endif

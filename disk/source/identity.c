@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which version of which file: comparing, naming and sampling.
+ */
+#include <errno.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/endian.h"
+#include "disk/source/source.h"
+
+#define SAMPLE_PIECES 16
+#define SAMPLE_BYTES  4096
+
+static bool has_sample(const struct source_identity *id)
+{
+	static const uint8_t none[sizeof(id->sample)];
+
+	return memcmp(id->sample, none, sizeof(none)) != 0;
+}
+
+bool source_identity_agrees(const struct source_identity *a, const struct source_identity *b)
+{
+	if (a->size != b->size)
+		return false;
+	if (a->digest[0] && b->digest[0])
+		return strcmp(a->digest, b->digest) == 0;
+	if (a->last_modified && b->last_modified)
+		return a->last_modified == b->last_modified;
+	if (a->etag[0] && b->etag[0])
+		return strcmp(a->etag, b->etag) == 0;
+	if (has_sample(a) && has_sample(b))
+		return memcmp(a->sample, b->sample, sizeof(a->sample)) == 0;
+	return false;
+}
+
+/* SHA-256 cannot fail but for lack of memory, and there is no other name for a file. */
+static void sha256(const void *data, size_t len, uint8_t ret[32])
+{
+	if (EVP_Digest(data, len, ret, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+}
+
+void source_identity_key(const struct source_identity *id, uint8_t ret[32])
+{
+	uint8_t text[8 + 1 + sizeof(id->etag)] = { 0 };
+	size_t len = 9;
+
+	store_be64(text, id->size);
+	if (id->digest[0]) {
+		text[8] = 'd';
+		memcpy(text + 9, id->digest, strlen(id->digest));
+		len += strlen(id->digest);
+	} else if (id->last_modified) {
+		text[8] = 'm';
+		store_be64(text + 9, (uint64_t)id->last_modified);
+		len += 8;
+	} else if (id->etag[0]) {
+		text[8] = 'e';
+		memcpy(text + 9, id->etag, strlen(id->etag));
+		len += strlen(id->etag);
+	} else {
+		text[8] = 's';
+		memcpy(text + 9, id->sample, sizeof(id->sample));
+		len += sizeof(id->sample);
+	}
+	sha256(text, len, ret);
+}
+
+int source_identity_sample(struct source *src, const struct source_read *how, struct error *err)
+{
+	uint64_t size = src->identity.size;
+	uint8_t text[8 + SAMPLE_PIECES * SAMPLE_BYTES];
+	size_t piece = (size_t)min_u64(SAMPLE_BYTES, size), len = 8;
+	struct source_read one = how ? *how : (struct source_read){ 0 };
+
+	one.arrived = NULL;
+	store_be64(text, size);
+	for (unsigned int i = 0; i < SAMPLE_PIECES && piece > 0; i++) {
+		/* First divided, then multiplied: no overflow, and the last piece ends the file. */
+		uint64_t off = i + 1 < SAMPLE_PIECES ? (size - piece) / (SAMPLE_PIECES - 1) * i
+		                                     : size - piece;
+		int r = source_read(src, text + len, piece, off, &one, err);
+
+		if (r < 0)
+			return r;
+		len += piece;
+	}
+	sha256(text, len, src->identity.sample);
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kinds of sources owe source.c: one constructor each, which contacts nothing.
+ */
+#ifndef DISK_SOURCE_KINDS_H
+#define DISK_SOURCE_KINDS_H
+
+#include "disk/source/source.h"
+#include "disk/source/url.h"
+
+/* `options` has its defaults filled in; strings in it are copied. */
+int file_create(const struct source_url *url, const struct source_options *options,
+                struct source **ret, struct error *err);
+int http_create(const struct source_url *url, const struct source_options *options,
+                struct source **ret, struct error *err);
+int nbd_source_create(const struct source_url *url, const struct source_options *options,
+                      struct source **ret, struct error *err);
+
+#endif

@@ -5,8 +5,8 @@
  * What a child says about where its parent lies is old (files move) and foreign (it may point
  * anywhere), so it is only a list of places to try.  What decides is the unique id, where the
  * format has one: a file at the right place with another id is passed over.  An image that came
- * over a network may name only what lies on servers: else it could have a file of this host served
- * to its guest.
+ * over a network may name only what lies on servers (source_sibling() sees to it): else it could
+ * have a file of this host served to its guest.
  *
  * Loops: each image on the way knows its children (struct image_lineage).  One that meets its own
  * unique id, or its own name where ids are unknown, is refused; whatever escapes that ends at depth
@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/bits.h"
 
@@ -53,24 +52,6 @@ static const char *without_name(const char *text, const char *name)
 	if (!strncmp(text, name, len) && !strncmp(text + len, ": ", 2))
 		return text + len + 2;
 	return text;
-}
-
-static bool has_scheme(const char *url, const char *scheme)
-{
-	size_t len = strlen(scheme);
-
-	return !strncasecmp(url, scheme, len) && url[len] == ':';
-}
-
-/* Is this something that only this host has? */
-static bool is_local(const char *url)
-{
-	static const char *const far[] = { "http", "https", "nbd", "nbds" };
-
-	for (size_t i = 0; i < ARRAY_LEN(far); i++)
-		if (has_scheme(url, far[i]))
-			return false;
-	return true;
 }
 
 static bool matches(const struct search *search, const struct image *image)
@@ -185,12 +166,7 @@ static int try_said(struct search *search, const char *place, struct image **ret
 	}
 	r = source_sibling(search->url ? search->url : "", place, &url, &why);
 	if (r < 0) {
-		report(search, place, -ENOENT, why.text);
-		return 0;
-	}
-	if (search->url && !is_local(search->url) && is_local(url)) {
-		report(search, url, -EPERM,
-		       "a far image may not name a file of this host; say --parent if you mean it");
+		report(search, place, r == -EPERM ? r : -ENOENT, why.text);
 		return 0;
 	}
 	return try_place(search, url, false, ret, err);

@@ -31,6 +31,23 @@ int disk_spec_parse(const json_t *object, struct disk_spec **ret, struct error *
 void disk_spec_free(struct disk_spec *spec);
 DEFINE_CLEANUP(struct disk_spec *, disk_spec_free);
 
+/*
+ * Find out which image the sources of `spec` hold, and make its directory below `images_dir` where
+ * it is not there yet: image.json (what it is, and which version of which files), to which opening
+ * adds the cache and the trace.  Contacts the sources.  *ret_dir is for the field "image" of a
+ * specification; the field is not looked at here.
+ */
+int disk_image_resolve(const struct disk_spec *spec, const char *images_dir, char **ret_dir,
+                       struct error *err);
+/* What image.json says, as docs/disk-engine.md lists it.  The caller owns it. */
+int disk_image_info(const char *image_dir, json_t **ret, struct error *err);
+/* Make an empty layer for that image; -EEXIST when `layer_dir` has one. */
+int disk_layer_create(const char *image_dir, const char *layer_dir, struct error *err);
+
+/*
+ * Open by the image directory.  Contacts nobody: sources are opened when the first block is missed,
+ * so a disk whose blocks are near works with every source gone.
+ */
 int disk_open(const struct disk_spec *spec, struct disk **ret, struct error *err);
 /* Flushes.  NULL is allowed. */
 void disk_close(struct disk *disk);
@@ -58,6 +75,19 @@ int disk_extent(struct disk *disk, uint64_t off, uint64_t max, bool *ret_zero, u
 
 /* Background fill: on or off, bytes a second (0: no limit). */
 void disk_set_fill(struct disk *disk, bool on, uint64_t rate);
+
+/* Keep what this open has read so far as the image's trace, and go on recording, or stop. */
+int disk_trace_save(struct disk *disk, struct error *err);
+int disk_trace_stop(struct disk *disk, struct error *err);
+
+/*
+ * Check every cached block; rotten ones are forgotten when `repair`, and fetched again when they are
+ * read next.  *ret: "bad" (number), "blocks" (the first of them), "repaired".  -EINTR once
+ * disk_interrupt() was called.
+ */
+int disk_verify(struct disk *disk, bool repair, json_t **ret, struct error *err);
+/* End what takes long (verify, waits for far content), because the disk is about to be closed. */
+void disk_interrupt(struct disk *disk);
 
 /* For `sill info`: sizes, percent near, hits, misses, bytes by source, fill, trace, messages. */
 json_t *disk_status(struct disk *disk);

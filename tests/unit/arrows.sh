@@ -12,9 +12,9 @@ declare -A may=(
 	[disk/near]="disk/near disk/source util base"
 	[disk]="disk disk/source disk/format disk/near util base"
 	[disk/serve]="disk/serve disk disk/source disk/format disk/near util base"
-	[machine]="machine disk disk/source disk/format disk/near util base"
+	[machine]="machine disk disk/serve disk/source disk/format disk/near util base"
 	[library]="library disk disk/source disk/format disk/near util base"
-	[cli]="cli library machine disk disk/source disk/format disk/near util base include/sill"
+	[cli]="cli library machine disk disk/serve disk/source disk/format disk/near util base include/sill"
 )
 n=0
 check() { # check FOLDER: one test line

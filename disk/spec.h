@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DISK_SPEC_H
+#define DISK_SPEC_H
+
+#include "disk/disk.h"
+
+struct disk_spec_source {
+	char *url;
+	uint64_t priority;
+	char *digest; /* NULL: none */
+};
+
+/* docs/disk-engine.md, "The specification of a disk".  Absent texts are NULL, absent lists empty. */
+struct disk_spec {
+	char *image; /* directory of the image's near content; NULL only before it is resolved */
+	struct disk_spec_source *sources;
+	size_t n_sources;
+	enum image_format format;
+	char *parent;
+	char *credentials;
+	char *ca;
+	char **layers; /* bottom first; none: the disk is read-only */
+	size_t n_layers;
+	bool fill;
+	uint64_t fill_rate; /* bytes a second; 0: no limit */
+	uint64_t hedge_percent;
+	uint64_t deadline_ms; /* 0: the source's default */
+	uint64_t stall_ms;    /* likewise */
+	bool trace_record;
+	bool trace_replay;
+	bool readahead;
+	char *control; /* path of the control socket; NULL: none */
+};
+
+#define SPEC_MAX_SOURCES 64
+
+#endif

@@ -45,6 +45,7 @@ struct near_options {
 };
 
 #define NEAR_MAX_LAYERS 250
+#define NEAR_MAX_SIZE   (UINT64_C(1) << 48)
 
 /*
  * Opens in time and memory that do not grow with what is stored.  -ESTALE when the cache or a layer

@@ -1,0 +1,203 @@
+# What the integration scripts share; sourced, not run.
+#
+# A test is a function whose name is the sentence that it proves.  run_tests runs each of the named
+# functions in a subshell with `set -e`: the first command that fails fails the test, and what the
+# test printed becomes its diagnostics.  What two tests share lies in files under $work.
+#
+#	. "$SILL_SOURCE/tests/integration/lib.sh"
+#	a_server_says_its_size() { [ "$(curl -sI "$(cat "$work/url")" | …)" = 5 ]; }
+#	run_tests a_server_says_its_size
+#
+# Everything that is started with `background` ends with the script, and $work is removed.
+set -uo pipefail
+: "${SILL_SOURCE:?}" "${SILL_BUILD:?}"
+export LC_ALL=C.UTF-8
+
+# The name is short because sockets live below it, and a socket's path has at most 107 bytes.
+work=$(mktemp -d /tmp/sill-XXXXXX)
+export work SILL_STATE=$work/state XDG_RUNTIME_DIR=$work/run
+mkdir -p "$work/pids" "$XDG_RUNTIME_DIR"
+chmod 700 "$XDG_RUNTIME_DIR"
+unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
+PATH=$SILL_BUILD/cli:$PATH:/usr/sbin:/sbin
+machines=${SILL_CACHE:-$SILL_SOURCE/build}/machines
+
+# Ends what was started here, by its own process id, and waits until it is gone.
+lib_clean()
+{
+	trap '' TERM INT HUP
+	local pid
+	lib_stop_machines
+	for pid in $(cd "$work/pids" && ls); do
+		kill "$pid" 2>/dev/null
+	done
+	for pid in $(cd "$work/pids" && ls); do
+		wait_for 5 gone "$pid" || kill -KILL "$pid" 2>/dev/null
+	done
+	rm -rf "$work"
+}
+trap lib_clean EXIT
+trap 'exit 1' TERM INT HUP
+
+# Machines that a failed test left running.
+lib_stop_machines()
+{
+	local name
+	[ -d "$SILL_STATE/machines" ] || return 0
+	for name in $(ls "$SILL_STATE/machines"); do
+		timeout 20 sill stop --force "$name" >/dev/null 2>&1
+	done
+}
+
+# wait_for SECONDS COMMAND…: until the command succeeds; fails when the time is over.
+wait_for()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		read -rt 0.1 <> <(:) || :
+	done
+}
+
+gone()
+{
+	[ ! -d "/proc/$1" ] || [ "$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null || echo Z)" = Z ]
+}
+
+# background LOG COMMAND…: starts it for the life of the script; its process id in $background_pid.
+background()
+{
+	local log=$1
+	shift
+	"$@" >"$log" 2>&1 </dev/null &
+	background_pid=$!
+	: >"$work/pids/$background_pid"
+}
+
+# need PROGRAM…: skips the whole script when one is missing.
+need()
+{
+	local program
+	for program in "$@"; do
+		command -v "$program" >/dev/null || skip_all "$program is not installed"
+	done
+}
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 0
+}
+
+# skip REASON: ends the test that calls it.
+skip()
+{
+	echo "$*" >"$work/skipped"
+	exit 77
+}
+
+# fail SENTENCE: ends the test that calls it.
+fail()
+{
+	echo "$*"
+	exit 1
+}
+
+run_tests()
+{
+	local number=0 name status failed=0
+	echo "1..$#"
+	for name in "$@"; do
+		number=$((number + 1))
+		(
+			trap - EXIT
+			set -e
+			"$name"
+		) >"$work/log" 2>&1
+		status=$?
+		case $status in
+		0) echo "ok $number - $name" ;;
+		77) echo "ok $number - $name # SKIP $(cat "$work/skipped")" ;;
+		*)
+			failed=1
+			tail -n 60 "$work/log" | sed 's/^/# /'
+			echo "not ok $number - $name"
+			;;
+		esac
+	done
+	exit $failed
+}
+
+# web NAME DIRECTORY [DIRECTIVES]: a private nginx that serves the directory.  Its address is then
+# in $work/NAME.url, its process id in $work/NAME.pid, and each answer is a line "METHOD STATUS
+# BYTES RANGE PATH" of $work/NAME.log.  web_stop NAME kills it without a farewell.
+web()
+{
+	local name=$1 root=$2 directives=${3:-} port try
+	mkdir -p "$work/$name"
+	for try in 1 2 3 4 5 6 7 8; do
+		port=$((RANDOM % 20000 + 20000))
+		[ ! -f "$work/$name.port" ] || port=$(cat "$work/$name.port")
+		cat >"$work/$name/nginx.conf" <<-CONF
+			daemon off;
+			master_process off;
+			pid $work/$name/pid;
+			error_log $work/$name/error.log;
+			events { worker_connections 512; }
+			http {
+				log_format line '\$request_method \$status \$body_bytes_sent \$http_range \$uri';
+				access_log $work/$name.log line;
+				client_body_temp_path $work/$name/body;
+				proxy_temp_path $work/$name/proxy;
+				fastcgi_temp_path $work/$name/fastcgi;
+				uwsgi_temp_path $work/$name/uwsgi;
+				scgi_temp_path $work/$name/scgi;
+				keepalive_requests 100000;
+				sendfile on;
+				server {
+					listen 127.0.0.1:$port;
+					root $root;
+					$directives
+				}
+			}
+		CONF
+		background "$work/$name/out" nginx -e "$work/$name/error.log" -p "$work/$name" \
+			-c "$work/$name/nginx.conf"
+		echo "$background_pid" >"$work/$name.pid"
+		echo "http://127.0.0.1:$port" >"$work/$name.url"
+		if wait_for 10 lib_web_settled "$background_pid" "$port" && ! gone "$background_pid"; then
+			echo "$port" >"$work/$name.port"
+			return 0
+		fi
+		rm -f "$work/$name.port"
+	done
+	cat "$work/$name/error.log"
+	return 1
+}
+
+# Either it answers or it is gone, because somebody else had the port.
+lib_web_settled()
+{
+	gone "$1" || (exec 3<>"/dev/tcp/127.0.0.1/$2")
+}
+
+web_stop()
+{
+	local pid
+	pid=$(cat "$work/$1.pid")
+	kill -KILL "$pid" 2>/dev/null
+	wait_for 10 gone "$pid"
+}
+
+# Bytes of bodies that the server sent.
+web_bytes()
+{
+	awk '{ sum += $3 } END { print sum + 0 }' "$work/$1.log"
+}
+
+# info NAME FILTER: one thing that `sill info --json` says of a machine.
+info()
+{
+	sill info --json "$1" | jq -r "$2"
+}

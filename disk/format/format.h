@@ -142,4 +142,7 @@ int parent_map(struct image *image, uint64_t off, uint64_t max, const struct sou
  */
 char *utf16_path(const void *text, size_t len, bool big_endian);
 
+/* UTF-8 as UTF-16 without a NUL.  -EILSEQ when it is none, -ENAMETOOLONG past `room` bytes. */
+int utf16_encode(const char *text, bool big_endian, uint8_t *out, size_t room, size_t *ret_len);
+
 #endif

@@ -8,7 +8,7 @@
 
 #include "cli/cli.h"
 
-#define CLI_VERBS(X) X(list)
+#define CLI_VERBS(X) X(list) X(disk_info) X(disk_check) X(convert)
 
 #define X(verb)      extern const struct cli_verb verb_##verb;
 CLI_VERBS(X)

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sill convert: an image in another format.
+ *
+ * Raw and VHD are written here.  VHDX and qcow2 are qemu-img's (cli/qemu-img.c).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "cli/cli.h"
+#include "cli/image.h"
+#include "cli/options.h"
+#include "disk/format/convert.h"
+#include "util/progress.h"
+#include "util/text.h"
+
+static volatile sig_atomic_t interrupted;
+
+/* The first one lets the conversion end and clean up; the second one kills. */
+static void interrupt(int sig __attribute__((unused)))
+{
+	interrupted = 1;
+}
+
+static void catch_interrupts(void)
+{
+	const struct sigaction action = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static bool show_progress(void *arg, uint64_t done, uint64_t total)
+{
+	progress_update(arg, done, total);
+	return !interrupted;
+}
+
+/* The format that the name of the new file stands for; the person may always say another. */
+static const char *format_of_name(const char *path)
+{
+	static const struct {
+		const char *ending, *format;
+	} known[] = {
+		{ ".vhd", "vhd" }, { ".vhdx", "vhdx" }, { ".qcow2", "qcow2" },
+		{ ".raw", "raw" }, { ".img", "raw" },
+	};
+	const char *dot = strrchr(path, '.');
+
+	for (size_t i = 0; dot && i < ARRAY_LEN(known); i++)
+		if (!strcasecmp(dot, known[i].ending))
+			return known[i].format;
+	return NULL;
+}
+
+static int target_format(const struct cli_call *call, enum image_format *ret, struct error *err)
+{
+	const char *path = call->arguments[1];
+	const char *name = cli_text(call, "format", format_of_name(path));
+
+	if (!name)
+		return cli_usage(err,
+		                 "the name of %s does not say its format: say --format raw, vhd, "
+		                 "vhdx or qcow2",
+		                 path);
+	return image_format_parse(name, ret, err);
+}
+
+/* Options that only one of the formats knows. */
+static int check_options(const struct cli_call *call, enum image_format format, struct error *err)
+{
+	const char *subformat = cli_text(call, "subformat", NULL);
+	bool fixed = subformat && !strcmp(subformat, "fixed");
+
+	if (cli_given(call, "azure") && format != IMAGE_VHD)
+		return cli_usage(err, "--azure is for VHD");
+	if (cli_given(call, "parent") && format != IMAGE_VHD)
+		return cli_usage(err, "--parent makes a differencing VHD, no %s",
+		                 image_format_name(format));
+	if (cli_given(call, "parent") && (fixed || cli_given(call, "azure")))
+		return cli_usage(err, "a differencing VHD (--parent) is neither fixed nor Azure's");
+	if (subformat && (format == IMAGE_RAW || format == IMAGE_QCOW2))
+		return cli_usage(err, "--subformat is for VHD and VHDX");
+	return 0;
+}
+
+static void print_result(const char *path, const struct image *image,
+                         const struct convert_result *result)
+{
+	char virtual[16], file[16];
+
+	printf("%s: a disk of %s in a file of %s\n", path,
+	       format_bytes(result->virtual_size, virtual), format_bytes(result->file_size, file));
+	if (result->virtual_size != image->size)
+		printf("%s: the disk grew from %" PRIu64 " to %" PRIu64
+		       " bytes, a multiple of 1 MiB\n",
+		       path, image->size, result->virtual_size);
+}
+
+static int convert_here(const struct cli_call *call, struct image *image, enum image_format format,
+                        struct error *err)
+{
+	const char *subformat =
+		cli_text(call, "subformat", cli_given(call, "azure") ? "fixed" : "dynamic");
+	const char *path = call->arguments[1], *base = cli_text(call, "parent", NULL);
+	cleanup(image_close) struct image *parent = NULL;
+	struct progress progress;
+	struct convert_options options = {
+		.format = format,
+		.subformat = strcmp(subformat, "fixed") ? VHD_WRITE_DYNAMIC : VHD_WRITE_FIXED,
+		.parent_url = base,
+		.azure = cli_given(call, "azure"),
+		.force = cli_given(call, "force"),
+		.progress = show_progress,
+		.arg = &progress,
+	};
+	struct convert_result result;
+	int r;
+
+	if (base) {
+		r = cli_image_open(call, base, "vhd", NULL, true, &parent, err);
+		if (r < 0)
+			return r;
+		options.parent = parent;
+	}
+	catch_interrupts();
+	progress_start(&progress, stderr, "converting");
+	r = image_convert(image, path, &options, &result, err);
+	progress_end(&progress);
+	if (r == 0)
+		print_result(path, image, &result);
+	return r;
+}
+
+static int run(const struct cli_call *call, struct error *err)
+{
+	cleanup(image_close) struct image *image = NULL;
+	enum image_format format;
+	int r = target_format(call, &format, err);
+
+	if (r == 0)
+		r = check_options(call, format, err);
+	if (r == 0)
+		r = cli_image_open(call, call->arguments[0], cli_text(call, "from", "auto"),
+		                   cli_text(call, "source-parent", NULL), true, &image, err);
+	if (r < 0)
+		return r;
+	return convert_here(call, image, format, err);
+}
+
+const struct cli_verb verb_convert = {
+	.name = "convert",
+	.group = CLI_DISKS,
+	.summary = "Write an image in another format",
+	.description =
+		"Read a disk from IMAGE, whatever its format and wherever it is, and write it to a "
+		"new file.  The file appears under its name when it is whole and flushed; when "
+		"something goes wrong nothing is left behind.  Zeros take no room.\n\n"
+		"With *--parent* the new file is a differencing VHD: it holds only the sectors in "
+		"which the disk differs from that base, and finds it again by its unique id.",
+	.arguments = { { .name = "IMAGE",
+	                 .type = CLI_IMAGE,
+	                 .help = "Path or URL of a raw, VHD, VHDX or qcow2 image" },
+	               { .name = "FILE", .type = CLI_FILE, .help = "The file to write" } },
+	.options = { { .name = "format",
+	               .type = CLI_CHOICE,
+	               .value = "FORMAT",
+	               .choices = { "raw", "vhd", "vpc", "vhdx", "qcow2" },
+	               .help = "Format of the new file, when its name does not end in .raw, .img, "
+	                       ".vhd, .vhdx or .qcow2" },
+	             { .name = "subformat",
+	               .type = CLI_CHOICE,
+	               .value = "KIND",
+	               .choices = { "dynamic", "fixed" },
+	               .help = "For VHD and VHDX: a file that holds only what is used (dynamic, "
+	                       "unless said), or all of the disk in one piece (fixed)" },
+	             { .name = "parent",
+	               .type = CLI_IMAGE,
+	               .value = "BASE",
+	               .help = "Write a differencing VHD over this VHD" },
+	             { .name = "azure",
+	               .type = CLI_FLAG,
+	               .help = "A VHD as Azure wants it: fixed unless said, its size a multiple of "
+	                       "1 MiB" },
+	             { .name = "force",
+	               .letter = 'f',
+	               .type = CLI_FLAG,
+	               .help = "Replace the file when it is there already" },
+	             { .name = "from",
+	               .type = CLI_CHOICE,
+	               .value = "FORMAT",
+	               .choices = { "auto", "raw", "vhd", "vpc", "vhdx", "qcow2" },
+	               .help = "Take IMAGE for this format instead of looking at its content" },
+	             { .name = "source-parent",
+	               .type = CLI_IMAGE,
+	               .value = "IMAGE",
+	               .help = "Where the parent of IMAGE is, when that is a differencing image" },
+	             OPTIONS_SOURCE },
+	.examples = { { "sill convert disk.qcow2 disk.vhd", "Make a dynamic VHD" },
+	              { "sill convert https://example.org/disk.vhdx disk.raw",
+	                "Fetch a disk as a raw file" },
+	              { "sill convert changed.raw child.vhd --parent base.vhd",
+	                "Keep only what differs from a base" },
+	              { "sill convert disk.raw upload.vhd --azure", "Make a VHD to be uploaded" } },
+	.run = run,
+};

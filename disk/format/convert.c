@@ -53,8 +53,10 @@ static void cut_task(struct convert *convert, struct task *task)
 
 	task->off = off;
 	task->code = image_map(image, off, image->size - off, NULL, &kind, &len, &task->err);
-	task->zero = task->code == 0 && kind == IMAGE_EXTENT_ZERO;
-	if (!task->zero)
+	if (off + len < image->size)
+		len = round_down(len, WRITER_UNIT);
+	task->zero = task->code == 0 && kind == IMAGE_EXTENT_ZERO && len > 0;
+	if (!task->zero && task->code == 0)
 		len = min_u64(PIECE - off % PIECE, image->size - off);
 	task->len = len;
 	convert->next = off + len;

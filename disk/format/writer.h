@@ -3,7 +3,8 @@
  * Writers: a virtual disk on its way into a new file, from its first byte to its last.
  *
  * Every byte of the disk is handed over exactly once, in rising order, as content or as a run known
- * to be zero.  Content that is zero takes no room where the format can say so.
+ * to be zero.  Ranges start at a multiple of WRITER_UNIT and end at one, or at the end of the disk.
+ * Content that is zero takes no room where the format can say so.
  *
  * Threads: one at a time.
  */
@@ -12,6 +13,8 @@
 
 #include "disk/format/image.h"
 #include "disk/format/output.h"
+
+#define WRITER_UNIT 4096u
 
 struct writer;
 

@@ -23,6 +23,8 @@
 /* Detection asks in this order; raw, which has no mark, is what is left. */
 static const struct image_driver *const drivers[] = {
 	&vhd_driver,
+	&vhdx_driver,
+	&qcow2_driver,
 	&raw_driver,
 };
 

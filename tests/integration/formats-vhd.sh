@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# VHD against other programs: what qemu-img writes reads the same here, and what is written here reads
+# the same by qemu-img and by libvhdi.  "The same" is always the SHA-256 of the whole disk.
+. "$SILL_SOURCE/tests/integration/lib.sh"
+need qemu-img vhdimount vhdiinfo python3
+
+# sample FILE BYTES SEED [BASE]: a disk with data in long and short runs, at the end too, and holes
+# between; over a copy of BASE, where some runs become zero.
+sample()
+{
+	python3 - "$@" <<-'PYTHON'
+		import random, sys
+		path, size, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+		chance = random.Random(seed)
+		disk = bytearray(open(sys.argv[4], 'rb').read()) if len(sys.argv) > 4 else bytearray(size)
+		for run in range(40):
+		    at = chance.randrange(size)
+		    length = min(chance.choice((512, 700, 4096, 30000, 200000)), size - at)
+		    disk[at:at + length] = bytes(length) if run % 4 == 3 else chance.randbytes(length)
+		disk[size - 512:] = chance.randbytes(512)
+		with open(path, 'wb') as out:
+		    out.truncate(size)
+		    for at in range(0, size, 4096):
+		        piece = disk[at:at + 4096]
+		        if any(piece):
+		            out.seek(at)
+		            out.write(piece)
+	PYTHON
+}
+
+hash_of()
+{
+	sha256sum "$1" | cut -c1-64
+}
+
+# Only the first BYTES: qemu-img rounds sizes up to its geometry.
+hash_of_start()
+{
+	head -c "$2" "$1" | sha256sum | cut -c1-64
+}
+
+# vhdi IMAGE N: the hash of the N-th disk that libvhdi shows: 1 is the base, the last the child.
+vhdi()
+{
+	local at
+	at=$(mktemp -d "$work/mount-XXXX")
+	vhdimount "$1" "$at" >/dev/null
+	hash_of "$at/vhdi$2" || :
+	umount "$at"
+}
+
+# Sizes: one block and a bit, no multiple of 4 KiB, below a block, with an exact geometry.
+sizes="$((37 << 20)) $(((5 << 20) + 1536)) 70144 $((963 * 5 * 17 * 512))"
+
+what_qemu_img_writes_reads_the_same()
+{
+	local size option at
+	for size in $sizes; do
+		sample "$work/a.raw" "$size" 1
+		for option in subformat=dynamic subformat=fixed subformat=dynamic,force_size=on \
+			subformat=fixed,force_size=on; do
+			qemu-img convert -f raw -O vpc -o "$option" "$work/a.raw" "$work/q.vhd"
+			sill disk check "$work/q.vhd"
+			sill convert "$work/q.vhd" "$work/b.raw" --force
+			[ "$(hash_of_start "$work/b.raw" "$size")" = "$(hash_of "$work/a.raw")" ] ||
+				fail "$size bytes, $option: the content differs"
+			at=$(qemu-img info -f vpc --output json "$work/q.vhd" | jq '.["virtual-size"]')
+			[ "$(stat -c %s "$work/b.raw")" = "$at" ] || fail "$size bytes, $option: the size"
+		done
+	done
+}
+
+what_is_written_here_reads_the_same_by_qemu_img()
+{
+	local size kind
+	for size in $sizes; do
+		sample "$work/a.raw" "$size" 2
+		for kind in dynamic fixed; do
+			sill convert "$work/a.raw" "$work/s.vhd" --subformat $kind --force
+			qemu-img convert -f vpc -O raw "$work/s.vhd" "$work/b.raw"
+			[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/a.raw")" ] ||
+				fail "$size bytes, $kind: qemu-img reads something else"
+		done
+	done
+}
+
+what_is_written_here_reads_the_same_by_libvhdi()
+{
+	[ -c /dev/fuse ] || skip 'vhdimount needs FUSE'
+	local size kind
+	for size in $sizes; do
+		sample "$work/a.raw" "$size" 3
+		for kind in dynamic fixed; do
+			sill convert "$work/a.raw" "$work/s.vhd" --subformat $kind --force
+			[ "$(vhdi "$work/s.vhd" 1)" = "$(hash_of "$work/a.raw")" ] ||
+				fail "$size bytes, $kind: libvhdi reads something else"
+		done
+	done
+}
+
+a_chain_of_differencing_disks_reads_the_same_by_libvhdi()
+{
+	[ -c /dev/fuse ] || skip 'vhdimount needs FUSE'
+	local size
+	for size in $sizes; do
+		sample "$work/1.raw" "$size" 4
+		sample "$work/2.raw" "$size" 5 "$work/1.raw"
+		sample "$work/3.raw" "$size" 6 "$work/2.raw"
+		sill convert "$work/1.raw" "$work/1.vhd" --force
+		sill convert "$work/2.raw" "$work/2.vhd" --parent "$work/1.vhd" --force
+		sill convert "$work/3.raw" "$work/3.vhd" --parent "$work/2.vhd" --force
+		sill disk check "$work/3.vhd"
+		for n in 1 2 3; do
+			[ "$(vhdi "$work/3.vhd" $n)" = "$(hash_of "$work/$n.raw")" ] ||
+				fail "$size bytes: libvhdi reads disk $n otherwise"
+			sill convert "$work/$n.vhd" "$work/b.raw" --force
+			[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/$n.raw")" ] ||
+				fail "$size bytes: disk $n reads otherwise here"
+		done
+		vhdiinfo "$work/3.vhd" | grep 'Parent filename.*2.vhd'
+	done
+}
+
+a_child_over_a_base_of_qemu_img_reads_the_same_everywhere()
+{
+	[ -c /dev/fuse ] || skip 'vhdimount needs FUSE'
+	local size=$((963 * 5 * 17 * 512))
+	sample "$work/1.raw" $size 7
+	sample "$work/2.raw" $size 8 "$work/1.raw"
+	qemu-img convert -f raw -O vpc "$work/1.raw" "$work/base.vhd"
+	sill convert "$work/2.raw" "$work/child.vhd" --parent "$work/base.vhd"
+	[ "$(vhdi "$work/child.vhd" 2)" = "$(hash_of "$work/2.raw")" ]
+	sill convert "$work/child.vhd" "$work/b.raw" --force
+	[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/2.raw")" ]
+}
+
+a_vhd_and_its_parent_are_read_from_a_web_server()
+{
+	local size=$((5 << 20))
+	sample "$work/1.raw" $size 9
+	sample "$work/2.raw" $size 10 "$work/1.raw"
+	mkdir "$work/www"
+	sill convert "$work/1.raw" "$work/www/my base.vhd"
+	sill convert "$work/2.raw" "$work/www/child.vhd" --parent "$work/www/my base.vhd"
+	web far "$work/www"
+	sill convert "$(cat "$work/far.url")/child.vhd" "$work/b.raw" --force
+	[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/2.raw")" ]
+	sill disk info --json "$(cat "$work/far.url")/child.vhd" |
+		jq -e '.subformat == "differencing" and (.parents | length) == 1 and .problems == []'
+}
+
+info_and_check_say_what_is_wrong_with_a_file()
+{
+	local out
+	sample "$work/a.raw" $((9 << 20)) 11
+	sill convert "$work/a.raw" "$work/s.vhd" --force
+	printf '\x7f\xff\xff\xff' | dd of="$work/s.vhd" bs=1 seek=$((1536 + 4)) conv=notrunc status=none
+	if out=$(sill disk check "$work/s.vhd" 2>"$work/said"); then
+		fail "the check passed"
+	fi
+	[[ $out == *"block table entry 1 points past the end of the file"* ]] || fail "$out"
+	grep -q 's.vhd has 1 problem$' "$work/said"
+	sill disk info "$work/s.vhd" | grep '^problem .*block table entry 1 points past'
+	if sill convert "$work/s.vhd" "$work/never.raw" 2>"$work/said"; then
+		fail "a broken file was converted"
+	fi
+	grep -q 'block table entry 1 points past' "$work/said"
+	[ ! -e "$work/never.raw" ]
+}
+
+compressed_images_are_refused_with_what_to_do()
+{
+	local tool
+	sample "$work/a.raw" $((1 << 20)) 12
+	for tool in gzip xz zstd bzip2; do
+		command -v $tool >/dev/null || continue
+		$tool -c "$work/a.raw" >"$work/a.packed"
+		if sill disk info "$work/a.packed" 2>"$work/said"; then
+			fail "$tool: taken"
+		fi
+		grep -q "compressed with $tool.*decompress it first" "$work/said"
+	done
+}
+
+a_full_disk_leaves_nothing_behind()
+{
+	[ "$(id -u)" = 0 ] || skip "mounting needs root"
+	sample "$work/a.raw" $((20 << 20)) 13
+	mkdir "$work/small"
+	mount -t tmpfs -o size=1M none "$work/small" || skip "mounting is not allowed here"
+	if sill convert "$work/a.raw" "$work/small/s.vhd" 2>"$work/said"; then
+		umount "$work/small"
+		fail "1 MiB held it all"
+	fi
+	ls -A "$work/small" >"$work/left"
+	umount "$work/small"
+	grep -q 'No space left on device' "$work/said"
+	[ ! -s "$work/left" ]
+}
+
+run_tests what_qemu_img_writes_reads_the_same \
+	what_is_written_here_reads_the_same_by_qemu_img \
+	what_is_written_here_reads_the_same_by_libvhdi \
+	a_chain_of_differencing_disks_reads_the_same_by_libvhdi \
+	a_child_over_a_base_of_qemu_img_reads_the_same_everywhere \
+	a_vhd_and_its_parent_are_read_from_a_web_server \
+	info_and_check_say_what_is_wrong_with_a_file \
+	compressed_images_are_refused_with_what_to_do \
+	a_full_disk_leaves_nothing_behind

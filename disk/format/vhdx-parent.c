@@ -148,7 +148,7 @@ int vhdx_parent_open(struct vhdx *v, const struct image_options *options, struct
 {
 	cleanup_free uint8_t *raw = malloc(v->locator.len);
 	struct places places = { 0 };
-	cleanup(places_free) struct places *to_free = &places;
+	cleanup(places_free) struct places *to_free __attribute__((unused)) = &places;
 	const char *at[3];
 	struct parent_request request = {
 		.child = &v->image,

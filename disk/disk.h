@@ -73,7 +73,8 @@ int disk_prefetch(struct disk *disk, uint64_t len, uint64_t off, struct error *e
 int disk_extent(struct disk *disk, uint64_t off, uint64_t max, bool *ret_zero, uint64_t *ret_len,
                 struct error *err);
 
-/* Background fill: on or off, bytes a second (0: no limit). */
+/* Background fill: on or off, bytes a second (0: no limit; DISK_KEEP_RATE: as it was). */
+#define DISK_KEEP_RATE UINT64_MAX
 void disk_set_fill(struct disk *disk, bool on, uint64_t rate);
 
 /* Keep what this open has read so far as the image's trace, and go on recording, or stop. */

@@ -230,6 +230,7 @@ int disk_spec_parse(const json_t *object, struct disk_spec **ret, struct error *
 
 	if (!spec)
 		return error_sys(err, ENOMEM, "the specification of a disk");
+	spec->refs = 1;
 	spec->format = IMAGE_AUTO;
 	spec->hedge_percent = CHAIN_DEFAULT_HEDGE_PERCENT;
 	spec->readahead = true;
@@ -258,9 +259,17 @@ int disk_spec_load(const char *path, struct disk_spec **ret, struct error *err)
 	return r < 0 ? error_prefix(err, "%s", path) : 0;
 }
 
+struct disk_spec *disk_spec_ref(const struct disk_spec *spec)
+{
+	struct disk_spec *shared = (struct disk_spec *)spec;
+
+	__atomic_add_fetch(&shared->refs, 1, __ATOMIC_RELAXED);
+	return shared;
+}
+
 void disk_spec_free(struct disk_spec *spec)
 {
-	if (!spec)
+	if (!spec || __atomic_sub_fetch(&spec->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	for (size_t i = 0; i < spec->n_sources; i++) {
 		free(spec->sources[i].url);

@@ -12,6 +12,7 @@ struct disk_spec_source {
 
 /* docs/disk-engine.md, "The specification of a disk".  Absent texts are NULL, absent lists empty. */
 struct disk_spec {
+	unsigned int refs; /* with __atomic */
 	char *image; /* directory of the image's near content; NULL only before it is resolved */
 	struct disk_spec_source *sources;
 	size_t n_sources;
@@ -33,5 +34,8 @@ struct disk_spec {
 };
 
 #define SPEC_MAX_SOURCES 64
+
+/* One more owner: each calls disk_spec_free(). */
+struct disk_spec *disk_spec_ref(const struct disk_spec *spec);
 
 #endif

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Fetching that no guest waits for.
+ *
+ * A few threads each take the next piece of work and fetch it.  Work comes, in this order, from the
+ * trace that is being replayed, from readahead (the newest miss first: it is what the guest works
+ * on), and from the fill.  They are few because what they have under way stands in front of
+ * a guest's miss in the queue of the link; how many bytes really are under way is up to the source,
+ * which knows the link.
+ *
+ * While a trace is replayed readahead does not guess, and demand takes little more than it needs:
+ * the trace knows better, and everything else would take the link from it.
+ *
+ * The fill walks over the disk until a whole walk has found nothing that is far.  It rests while the
+ * guest misses, and takes its bytes from a bucket that its rate fills.
+ *
+ * When a fetch fails all of this rests, longer each time; the piece goes back on the stack.
+ */
+#include "disk/ahead.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "disk/disk.h"
+#include "disk/readahead.h"
+#include "util/clock.h"
+
+#define THREADS          8
+#define FILL_THREADS     2
+#define STACK            256 /* pieces that wait; the oldest are forgotten */
+#define PIECE            (256 * KIB)
+#define FILL_PIECE       MIB
+#define TRACE_GAP        (16 * KIB)
+#define GUEST_REST_NS    (300 * NS_PER_MS)
+#define FIRST_BACKOFF_NS (500 * NS_PER_MS)
+#define MOST_BACKOFF_NS  (30 * NS_PER_SEC)
+/* Hits are shown to readahead so long after a miss, counted in reads. */
+#define SHOWN_HITS 256
+#define BOOT_NS    (300 * NS_PER_SEC)
+/* Demand flights: with readahead, without it, and beside a trace. */
+#define LEAD_GUESSING (32 * KIB)
+#define LEAD_TRACED   (16 * KIB)
+#define TAIL_TRACED   (16 * KIB)
+
+struct work {
+	uint64_t off, len;
+	enum fetch_reason reason;
+};
+
+struct ahead {
+	struct fetch *fetch;
+	struct near *near;
+	struct messages *messages;
+	uint64_t size;
+	pthread_t threads[THREADS];
+	unsigned int n_threads;
+	unsigned int hits_to_show; /* with __atomic */
+	uint64_t missed_ns;        /* with __atomic: when the guest last missed */
+	uint64_t opened_ns;
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t work;
+	bool stopping;
+	uint64_t rest_until_ns, backoff_ns;
+
+	struct trace_run *plan;
+	size_t n_plan, next_plan;
+	uint64_t plan_bytes, plan_taken;
+	unsigned int plan_flights;
+	bool plan_told;
+
+	struct readahead *readahead; /* NULL: off */
+	bool guessing;               /* readahead is asked */
+	struct work stack[STACK];
+	size_t n_stack;
+
+	bool fill_on, fill_complete, fill_missed;
+	uint64_t fill_rate, fill_tokens, fill_since_ns;
+	uint64_t fill_at;
+	bool fill_found; /* something far in this walk */
+	unsigned int fill_flights;
+};
+
+/* With the lock. */
+static void push(struct ahead *ahead, const struct work *work)
+{
+	if (ahead->n_stack == STACK) {
+		memmove(ahead->stack, ahead->stack + STACK / 2, STACK / 2 * sizeof(*work));
+		ahead->n_stack = STACK / 2;
+	}
+	ahead->stack[ahead->n_stack++] = *work;
+	pthread_cond_signal(&ahead->work);
+}
+
+/* With the lock: how far demand reaches, and whether to guess. */
+static void choose_manners(struct ahead *ahead)
+{
+	ahead->guessing = ahead->readahead && !ahead->plan;
+	if (ahead->plan)
+		fetch_set_rounding(ahead->fetch, LEAD_TRACED, TAIL_TRACED);
+	else if (ahead->readahead)
+		fetch_set_rounding(ahead->fetch, LEAD_GUESSING, DISK_CHUNK);
+	else
+		fetch_set_rounding(ahead->fetch, DISK_CHUNK, DISK_CHUNK);
+}
+
+/* With the lock. */
+static void forget_plan(struct ahead *ahead)
+{
+	free(ahead->plan);
+	ahead->plan = NULL;
+	choose_manners(ahead);
+}
+
+void ahead_boot_over(struct ahead *ahead)
+{
+	pthread_mutex_lock(&ahead->lock);
+	if (ahead->next_plan == ahead->n_plan)
+		forget_plan(ahead);
+	pthread_mutex_unlock(&ahead->lock);
+}
+
+/* With the lock.  Piece by piece: a large one is cut. */
+static bool take_trace(struct ahead *ahead, struct work *ret)
+{
+	struct trace_run *run;
+
+	if (ahead->next_plan == ahead->n_plan)
+		return false;
+	run = &ahead->plan[ahead->next_plan];
+	*ret = (struct work){ .off = run->off, .len = min_u64(run->len, PIECE), FETCH_TRACE };
+	run->off += ret->len;
+	run->len -= ret->len;
+	ahead->plan_taken += ret->len;
+	if (run->len == 0)
+		ahead->next_plan++;
+	ahead->plan_flights++;
+	return true;
+}
+
+/* With the lock. */
+static bool take_stack(struct ahead *ahead, struct work *ret)
+{
+	struct work *top;
+
+	if (ahead->n_stack == 0)
+		return false;
+	top = &ahead->stack[ahead->n_stack - 1];
+	*ret = *top;
+	ret->len = min_u64(top->len, PIECE);
+	top->off += ret->len;
+	top->len -= ret->len;
+	if (top->len == 0)
+		ahead->n_stack--;
+	if (ret->reason == FETCH_TRACE)
+		ahead->plan_flights++;
+	return true;
+}
+
+/* With the lock: bytes that the rate allows now; 0: *wake says when there will be some. */
+static uint64_t fill_allowance(struct ahead *ahead, uint64_t now, uint64_t *wake)
+{
+	uint64_t least = min_u64(
+		FILL_PIECE, max_u64(round_down(ahead->fill_rate / 4, NEAR_BLOCK), 16 * NEAR_BLOCK));
+	double fresh;
+
+	if (ahead->fill_rate == 0)
+		return FILL_PIECE;
+	fresh = (double)(now - ahead->fill_since_ns) / NS_PER_SEC * (double)ahead->fill_rate;
+	ahead->fill_since_ns = now;
+	/* Saved up for a second at most. */
+	ahead->fill_tokens = fresh > (double)ahead->fill_rate
+	                             ? ahead->fill_rate
+	                             : min_u64(ahead->fill_tokens + (uint64_t)fresh,
+	                                       max_u64(ahead->fill_rate, least));
+	if (ahead->fill_tokens >= least)
+		return least;
+	*wake = min_u64(*wake, now +
+	                               (uint64_t)((double)(least - ahead->fill_tokens) /
+	                                          (double)ahead->fill_rate * (double)NS_PER_SEC) +
+	                               NS_PER_MS);
+	return 0;
+}
+
+/* With the lock: a walk has come to the end of the disk. */
+static void fill_walked(struct ahead *ahead)
+{
+	ahead->fill_at = 0;
+	if (ahead->fill_found) {
+		ahead->fill_found = false;
+		return;
+	}
+	ahead->fill_complete = true;
+	messages_add(ahead->messages, "the disk is complete: it needs no source any more");
+}
+
+/* With the lock: the next piece of the fill; false with *wake when it has to wait. */
+static bool take_fill(struct ahead *ahead, uint64_t now, struct work *ret, uint64_t *wake)
+{
+	uint64_t missed = __atomic_load_n(&ahead->missed_ns, __ATOMIC_RELAXED), most, run;
+
+	if (!ahead->fill_on || ahead->fill_complete || ahead->fill_flights >= FILL_THREADS)
+		return false;
+	if (missed && now < missed + GUEST_REST_NS) {
+		*wake = min_u64(*wake, missed + GUEST_REST_NS);
+		return false;
+	}
+	most = fill_allowance(ahead, now, wake);
+	while (most > 0 && ahead->fill_at < ahead->size) {
+		uint64_t block = ahead->fill_at / NEAR_BLOCK;
+		int state = near_state(ahead->near, block,
+		                       div_round_up(ahead->size - ahead->fill_at, NEAR_BLOCK), &run,
+		                       NULL);
+
+		if (state < 0) {
+			*wake = min_u64(*wake, now + NS_PER_SEC);
+			return false;
+		}
+		if (state == NEAR_FAR) {
+			uint64_t left = min_u64(ahead->size - ahead->fill_at, run * NEAR_BLOCK);
+
+			*ret = (struct work){ ahead->fill_at, min_u64(left, most), FETCH_FILL };
+			ahead->fill_at += ret->len;
+			ahead->fill_tokens -= min_u64(ret->len, ahead->fill_tokens);
+			ahead->fill_found = true;
+			ahead->fill_flights++;
+			return true;
+		}
+		ahead->fill_at = min_u64(ahead->size, (block + run) * NEAR_BLOCK);
+	}
+	/* What is under way may fail: a walk ends when nothing is. */
+	if (most > 0 && ahead->fill_flights == 0) {
+		fill_walked(ahead);
+		/* Demand flights can be all that is left: do not turn in circles. */
+		*wake = min_u64(*wake, now + 100 * NS_PER_MS);
+	}
+	return false;
+}
+
+/* With the lock; false with *wake, perhaps for ever, when there is nothing to do now. */
+static bool take(struct ahead *ahead, struct work *ret, uint64_t *wake)
+{
+	uint64_t now = now_ns();
+
+	*wake = UINT64_MAX;
+	if (now < ahead->rest_until_ns) {
+		*wake = ahead->rest_until_ns;
+		return false;
+	}
+	if (fetch_near_is_full(ahead->fetch)) {
+		*wake = now + NS_PER_SEC;
+		return false;
+	}
+	if (ahead->plan && ahead->next_plan == ahead->n_plan) {
+		if (now > ahead->opened_ns + BOOT_NS)
+			forget_plan(ahead);
+		else
+			*wake = ahead->opened_ns + BOOT_NS;
+	}
+	return take_trace(ahead, ret) || take_stack(ahead, ret) || take_fill(ahead, now, ret, wake);
+}
+
+/* With the lock. */
+static void finished(struct ahead *ahead, const struct work *work, int r, const struct error *err)
+{
+	if (work->reason == FETCH_FILL)
+		ahead->fill_flights--;
+	if (work->reason == FETCH_TRACE)
+		ahead->plan_flights--;
+	if (r == 0) {
+		ahead->backoff_ns = 0;
+	} else if (r != -ECANCELED) {
+		ahead->backoff_ns =
+			min_u64(MOST_BACKOFF_NS, max_u64(FIRST_BACKOFF_NS, 2 * ahead->backoff_ns));
+		ahead->rest_until_ns = now_ns() + ahead->backoff_ns;
+		if (work->reason != FETCH_FILL)
+			push(ahead, work);
+		messages_addf(ahead->messages, "fetching ahead: %s", err->text);
+	}
+	if (ahead->n_plan > 0 && ahead->next_plan == ahead->n_plan && ahead->plan_flights == 0 &&
+	    !ahead->plan_told && r == 0) {
+		ahead->plan_told = true;
+		messages_add(ahead->messages, "the trace has been replayed");
+	}
+	/* The end of a walk may have waited for this. */
+	pthread_cond_signal(&ahead->work);
+}
+
+static void *ahead_thread(void *arg)
+{
+	struct ahead *ahead = arg;
+	struct work work;
+	uint64_t wake;
+
+	pthread_mutex_lock(&ahead->lock);
+	while (!ahead->stopping) {
+		struct error err = { 0 };
+		struct timespec until;
+		int r;
+
+		if (!take(ahead, &work, &wake)) {
+			until = timespec_of(wake);
+			if (wake == UINT64_MAX)
+				pthread_cond_wait(&ahead->work, &ahead->lock);
+			else
+				pthread_cond_clockwait(&ahead->work, &ahead->lock, CLOCK_MONOTONIC,
+				                       &until);
+			continue;
+		}
+		pthread_mutex_unlock(&ahead->lock);
+		r = fetch_ahead(ahead->fetch, work.off, work.len, work.reason, &err);
+		pthread_mutex_lock(&ahead->lock);
+		finished(ahead, &work, r, &err);
+	}
+	pthread_mutex_unlock(&ahead->lock);
+	return NULL;
+}
+
+void ahead_guest_reads(struct ahead *ahead, uint64_t off, uint64_t len, bool missed)
+{
+	struct trace_run pieces[READAHEAD_MAX_PIECES];
+	size_t n = 0;
+
+	if (missed) {
+		__atomic_store_n(&ahead->missed_ns, now_ns(), __ATOMIC_RELAXED);
+		__atomic_store_n(&ahead->hits_to_show, SHOWN_HITS, __ATOMIC_RELAXED);
+	} else {
+		unsigned int left = __atomic_load_n(&ahead->hits_to_show, __ATOMIC_RELAXED);
+
+		if (left == 0)
+			return;
+		__atomic_store_n(&ahead->hits_to_show, left - 1, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_lock(&ahead->lock);
+	if (missed && ahead->fill_complete) {
+		/* A block was found rotten and forgotten. */
+		ahead->fill_complete = false;
+		pthread_cond_signal(&ahead->work);
+	}
+	if (ahead->guessing)
+		n = readahead_read(ahead->readahead, off, len, missed, pieces);
+	/* A stack: the most useful one is pushed last. */
+	while (n-- > 0)
+		push(ahead,
+		     &(struct work){ .off = pieces[n].off, .len = pieces[n].len, FETCH_READAHEAD });
+	pthread_mutex_unlock(&ahead->lock);
+}
+
+void ahead_set_fill(struct ahead *ahead, bool on, uint64_t rate)
+{
+	pthread_mutex_lock(&ahead->lock);
+	ahead->fill_on = on;
+	if (rate != DISK_KEEP_RATE)
+		ahead->fill_rate = rate;
+	ahead->fill_tokens = 0;
+	ahead->fill_since_ns = now_ns();
+	/* What was complete may have lost rotten blocks since. */
+	ahead->fill_complete = false;
+	ahead->fill_found = false;
+	ahead->fill_at = 0;
+	pthread_cond_broadcast(&ahead->work);
+	pthread_mutex_unlock(&ahead->lock);
+}
+
+/* With the lock. */
+static const char *fill_state(const struct ahead *ahead)
+{
+	uint64_t now = now_ns(), missed = __atomic_load_n(&ahead->missed_ns, __ATOMIC_RELAXED);
+
+	if (ahead->fill_complete)
+		return "complete";
+	if (!ahead->fill_on)
+		return "off";
+	if (now < ahead->rest_until_ns || (missed && now < missed + GUEST_REST_NS) ||
+	    fetch_near_is_full(ahead->fetch))
+		return "waiting";
+	return "running";
+}
+
+int ahead_status(struct ahead *ahead, json_t *fill, json_t *trace)
+{
+	bool replaying;
+	int r = 0;
+
+	pthread_mutex_lock(&ahead->lock);
+	replaying = ahead->next_plan < ahead->n_plan || ahead->plan_flights > 0;
+	r |= json_object_set_new(fill, "on", json_boolean(ahead->fill_on));
+	r |= json_object_set_new(fill, "rate", json_integer((json_int_t)ahead->fill_rate));
+	r |= json_object_set_new(fill, "state", json_string(fill_state(ahead)));
+	r |= json_object_set_new(trace, "replay",
+	                         json_string(ahead->n_plan == 0 ? "none"
+	                                     : replaying        ? "running"
+	                                                        : "done"));
+	r |= json_object_set_new(trace, "replay_bytes",
+	                         json_integer((json_int_t)ahead->plan_bytes));
+	r |= json_object_set_new(trace, "replayed_bytes",
+	                         json_integer((json_int_t)ahead->plan_taken));
+	pthread_mutex_unlock(&ahead->lock);
+	return r ? -ENOMEM : 0;
+}
+
+int ahead_new(const struct ahead_options *options, struct ahead **ret, struct error *err)
+{
+	cleanup(ahead_free) struct ahead *ahead = calloc(1, sizeof(*ahead));
+	int r;
+
+	if (!ahead)
+		return error_sys(err, ENOMEM, "readahead");
+	pthread_mutex_init(&ahead->lock, NULL);
+	pthread_cond_init(&ahead->work, NULL);
+	ahead->fetch = options->fetch;
+	ahead->near = options->near;
+	ahead->messages = options->messages;
+	ahead->size = options->size;
+	ahead->opened_ns = now_ns();
+	if (options->trace) {
+		r = trace_plan(options->trace, TRACE_GAP, FETCH_MAX, &ahead->plan, &ahead->n_plan,
+		               err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < ahead->n_plan; i++)
+		ahead->plan_bytes += ahead->plan[i].len;
+	if (options->readahead) {
+		ahead->readahead = readahead_new(options->size);
+		if (!ahead->readahead)
+			return error_sys(err, ENOMEM, "readahead");
+	}
+	choose_manners(ahead);
+	for (; ahead->n_threads < THREADS; ahead->n_threads++) {
+		r = pthread_create(&ahead->threads[ahead->n_threads], NULL, ahead_thread, ahead);
+		if (r != 0)
+			return error_sys(err, r, "readahead");
+	}
+	*ret = take_ptr(ahead);
+	return 0;
+}
+
+void ahead_free(struct ahead *ahead)
+{
+	if (!ahead)
+		return;
+	pthread_mutex_lock(&ahead->lock);
+	ahead->stopping = true;
+	pthread_cond_broadcast(&ahead->work);
+	pthread_mutex_unlock(&ahead->lock);
+	for (unsigned int i = 0; i < ahead->n_threads; i++)
+		pthread_join(ahead->threads[i], NULL);
+	pthread_cond_destroy(&ahead->work);
+	pthread_mutex_destroy(&ahead->lock);
+	readahead_free(ahead->readahead);
+	free(ahead->plan);
+	free(ahead);
+}

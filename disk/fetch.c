@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Flights.
+ *
+ * The table of flights is a list: there are as many as threads that fetch, some dozens.  A range is
+ * claimed under the lock: what the near lacks and no flight covers becomes a flight, and is taken
+ * out of the list after the near has it.  So whoever finds no flight for a block looks at
+ * the near once more, under the lock, and then knows.
+ *
+ * Demand flights run on threads of their own, because the one who claimed a chunk wants its first
+ * bytes before its last; it waits like everybody else.  Other flights run in their caller's thread.
+ *
+ * A flight goes through its range piece by piece as the format's tables divide it: zeros cost
+ * nothing, a piece of data is one read.  Each piece is given to the near when it is whole; waiters
+ * are served from the buffer as bytes arrive.
+ *
+ * Trust: bytes are the image's; lengths from image_map() are bounded by image_map().
+ */
+#include "disk/fetch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/list.h"
+#include "disk/disk.h"
+#include "disk/workers.h"
+#include "util/clock.h"
+
+#define MAX_WORKERS 64
+/* After the near was full, ahead-of-time fetching rests this long. */
+#define FULL_REST_NS (10 * NS_PER_SEC)
+/* A block that is near and then is not (rotten, forgotten) may be that so often in one read. */
+#define MAX_LOST 64
+
+struct flight {
+	struct list link;
+	struct fetch *fetch;
+	uint64_t first, end; /* bytes of the disk, whole blocks */
+	enum fetch_reason reason;
+	struct source_cancel cancel;
+	char *buf; /* [first, done) is final and may be read without the lock */
+
+	/* Guarded by fetch->lock. */
+	uint64_t done;
+	bool finished;
+	struct error err; /* code 0: all is there */
+	unsigned int refs;
+	unsigned int waiters;
+	pthread_cond_t moved;
+};
+
+struct fetch {
+	struct near *near;
+	struct far *far;
+	struct messages *messages;
+	struct workers *workers;
+	uint64_t size;
+	uint64_t lead, tail;    /* with __atomic */
+	uint64_t full_until_ns; /* with __atomic */
+	uint64_t bytes[FETCH_REASONS];
+	uint64_t joined;
+
+	pthread_mutex_t lock; /* guards what follows and the flights */
+	pthread_cond_t empty;
+	struct list flights;
+	unsigned int n_flights;
+	bool stopping;
+};
+
+int fetch_new(struct near *near, struct far *far, uint64_t size, struct messages *messages,
+              struct fetch **ret, struct error *err)
+{
+	struct fetch *fetch = calloc(1, sizeof(*fetch));
+
+	if (fetch)
+		fetch->workers = workers_new(MAX_WORKERS);
+	if (!fetch || !fetch->workers) {
+		free(fetch);
+		return error_sys(err, ENOMEM, "fetch");
+	}
+	fetch->near = near;
+	fetch->far = far;
+	fetch->size = size;
+	fetch->messages = messages;
+	fetch->lead = fetch->tail = DISK_CHUNK;
+	pthread_mutex_init(&fetch->lock, NULL);
+	pthread_cond_init(&fetch->empty, NULL);
+	list_init(&fetch->flights);
+	*ret = fetch;
+	return 0;
+}
+
+void fetch_free(struct fetch *fetch)
+{
+	if (!fetch)
+		return;
+	pthread_mutex_lock(&fetch->lock);
+	while (!list_empty(&fetch->flights))
+		pthread_cond_wait(&fetch->empty, &fetch->lock);
+	pthread_mutex_unlock(&fetch->lock);
+	workers_free(fetch->workers);
+	pthread_cond_destroy(&fetch->empty);
+	pthread_mutex_destroy(&fetch->lock);
+	free(fetch);
+}
+
+void fetch_stop(struct fetch *fetch)
+{
+	pthread_mutex_lock(&fetch->lock);
+	fetch->stopping = true;
+	list_for_each (link, &fetch->flights)
+		source_cancel_fire(&container_of(link, struct flight, link)->cancel);
+	pthread_mutex_unlock(&fetch->lock);
+}
+
+void fetch_set_rounding(struct fetch *fetch, uint64_t lead, uint64_t tail)
+{
+	__atomic_store_n(&fetch->lead, lead, __ATOMIC_RELAXED);
+	__atomic_store_n(&fetch->tail, tail, __ATOMIC_RELAXED);
+}
+
+bool fetch_near_is_full(struct fetch *fetch)
+{
+	return now_ns() < __atomic_load_n(&fetch->full_until_ns, __ATOMIC_RELAXED);
+}
+
+void fetch_stats(struct fetch *fetch, struct fetch_stats *ret)
+{
+	for (size_t i = 0; i < FETCH_REASONS; i++)
+		ret->bytes[i] = __atomic_load_n(&fetch->bytes[i], __ATOMIC_RELAXED);
+	ret->joined = __atomic_load_n(&fetch->joined, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&fetch->lock);
+	ret->flights = fetch->n_flights;
+	pthread_mutex_unlock(&fetch->lock);
+}
+
+/* The disk's end counts as a boundary of blocks. */
+static uint64_t up(const struct fetch *fetch, uint64_t off, uint64_t unit)
+{
+	return off >= fetch->size || fetch->size - off < unit ? fetch->size : round_up(off, unit);
+}
+
+/* Blocks from `off`, at a boundary, to `end`. */
+static uint64_t blocks(uint64_t off, uint64_t end)
+{
+	return div_round_up(end - off, NEAR_BLOCK);
+}
+
+/* With the lock. */
+static void flight_unref(struct flight *flight)
+{
+	if (--flight->refs > 0)
+		return;
+	source_cancel_destroy(&flight->cancel);
+	pthread_cond_destroy(&flight->moved);
+	free(flight->buf);
+	free(flight);
+}
+
+/* With the lock: [first, end) becomes a flight with one reference, its runner's. */
+static int flight_new(struct fetch *fetch, uint64_t first, uint64_t end, enum fetch_reason reason,
+                      struct flight **ret, struct error *err)
+{
+	struct flight *flight;
+
+	if (fetch->stopping)
+		return error_set(err, ECANCELED, "the disk is being closed");
+	flight = calloc(1, sizeof(*flight));
+	if (flight)
+		flight->buf = malloc(end - first);
+	if (!flight || !flight->buf) {
+		free(flight);
+		return error_sys(err, ENOMEM, "fetch");
+	}
+	flight->fetch = fetch;
+	flight->first = flight->done = first;
+	flight->end = end;
+	flight->reason = reason;
+	flight->refs = 1;
+	source_cancel_init(&flight->cancel);
+	pthread_cond_init(&flight->moved, NULL);
+	list_append(&fetch->flights, &flight->link);
+	fetch->n_flights++;
+	*ret = flight;
+	return 0;
+}
+
+static void flight_reached(struct flight *flight, uint64_t done)
+{
+	pthread_mutex_lock(&flight->fetch->lock);
+	if (done > flight->done) {
+		flight->done = done;
+		if (flight->waiters > 0)
+			pthread_cond_broadcast(&flight->moved);
+	}
+	pthread_mutex_unlock(&flight->fetch->lock);
+}
+
+/* One read of a flight: `arrived` counts from where it began. */
+struct piece {
+	struct flight *flight;
+	uint64_t off;
+};
+
+static void piece_arrived(void *arg, size_t prefix)
+{
+	const struct piece *piece = arg;
+
+	flight_reached(piece->flight, piece->off + prefix);
+}
+
+/* Content that cannot be kept is no failure of the read, but somebody should know. */
+static void keep_failed(struct fetch *fetch, const struct error *err)
+{
+	if (err->code == ENOSPC)
+		__atomic_store_n(&fetch->full_until_ns, now_ns() + FULL_REST_NS, __ATOMIC_RELAXED);
+	messages_addf(fetch->messages, "fetched content is not kept: %s", err->text);
+}
+
+static enum source_priority priority_of(enum fetch_reason reason)
+{
+	return reason == FETCH_DEMAND ? SOURCE_DEMAND
+	       : reason == FETCH_FILL ? SOURCE_BACKGROUND
+	                              : SOURCE_TRACE;
+}
+
+/* Fetch the piece that begins at `off`; *ret_end is where it ends. */
+static int run_piece(struct flight *flight, struct image *image, uint64_t off, uint64_t *ret_end,
+                     struct error *err)
+{
+	struct fetch *fetch = flight->fetch;
+	struct piece piece = { .flight = flight, .off = off };
+	struct source_read how = { .priority = priority_of(flight->reason),
+		                   .cancel = &flight->cancel,
+		                   .arrived = piece_arrived,
+		                   .arg = &piece };
+	struct source_read map_how = { .priority = how.priority, .cancel = how.cancel };
+	char *at = flight->buf + (off - flight->first);
+	struct error keep = { 0 };
+	enum image_extent kind;
+	uint64_t end, len;
+	int r = image_map(image, off, flight->end - off, &map_how, &kind, &len, err);
+
+	if (r < 0)
+		return r;
+	/* Blocks are kept whole: the end of zeros waits for its block, the end of data takes it. */
+	end = off + len;
+	if (end < flight->end && kind == IMAGE_EXTENT_ZERO)
+		end = round_down(end, NEAR_BLOCK);
+	if (end == off)
+		kind = IMAGE_EXTENT_DATA;
+	if (end < flight->end && kind != IMAGE_EXTENT_ZERO)
+		end = min_u64(round_up(end + (end == off), NEAR_BLOCK), flight->end);
+	len = end - off;
+	if (kind == IMAGE_EXTENT_ZERO) {
+		memset(at, 0, len);
+		r = near_fill_zero(fetch->near, len, off, &keep);
+	} else {
+		r = image_read(image, at, len, off, &how, err);
+		if (r < 0)
+			return r;
+		__atomic_fetch_add(&fetch->bytes[flight->reason], len, __ATOMIC_RELAXED);
+		r = near_fill(fetch->near, at, len, off, &keep);
+	}
+	if (r < 0)
+		keep_failed(fetch, &keep);
+	flight_reached(flight, end);
+	*ret_end = end;
+	return 0;
+}
+
+/* Runs the flight to its end and gives up the runner's reference. */
+static int flight_run(struct flight *flight, struct error *err)
+{
+	struct fetch *fetch = flight->fetch;
+	struct error failed = { 0 };
+	struct image *image;
+	uint64_t off = flight->first;
+	int r = far_image(fetch->far, &image, &failed);
+
+	while (r == 0 && off < flight->end)
+		r = run_piece(flight, image, off, &off, &failed);
+	if (r < 0 && err)
+		*err = failed;
+	pthread_mutex_lock(&fetch->lock);
+	list_remove(&flight->link);
+	fetch->n_flights--;
+	flight->finished = true;
+	flight->err = failed;
+	if (r == 0)
+		flight->err.code = 0;
+	pthread_cond_broadcast(&flight->moved);
+	flight_unref(flight);
+	if (list_empty(&fetch->flights))
+		pthread_cond_broadcast(&fetch->empty);
+	pthread_mutex_unlock(&fetch->lock);
+	return r;
+}
+
+static void flight_work(void *flight)
+{
+	flight_run(flight, NULL);
+}
+
+/* With the lock: the flight that covers `off`. */
+static struct flight *flight_at(struct fetch *fetch, uint64_t off)
+{
+	list_for_each (link, &fetch->flights) {
+		struct flight *flight = container_of(link, struct flight, link);
+
+		if (off >= flight->first && off < flight->end)
+			return flight;
+	}
+	return NULL;
+}
+
+/*
+ * With the lock, for a block `at` that no flight covers: the largest range around it inside
+ * [low, high) that is far and in no flight.  *ret_first == *ret_end: it is near after all.
+ */
+static int far_range(struct fetch *fetch, uint64_t at, uint64_t low, uint64_t high,
+                     uint64_t *ret_first, uint64_t *ret_end, struct error *err)
+{
+	uint64_t first, off, run;
+
+	list_for_each (link, &fetch->flights) {
+		const struct flight *flight = container_of(link, struct flight, link);
+
+		if (flight->end <= at)
+			low = max_u64(low, flight->end);
+		else
+			high = min_u64(high, flight->first);
+	}
+	near_refresh(fetch->near, low / NEAR_BLOCK, blocks(low, high));
+	first = low;
+	for (off = low; off < high; off += run * NEAR_BLOCK) {
+		int state = near_state(fetch->near, off / NEAR_BLOCK, blocks(off, high), &run, err);
+
+		if (state < 0)
+			return state;
+		if (state == NEAR_FAR)
+			continue;
+		if (off > at) {
+			high = off;
+			break;
+		}
+		if (off + run * NEAR_BLOCK > at) {
+			*ret_first = *ret_end = at;
+			return 0;
+		}
+		first = off + run * NEAR_BLOCK;
+	}
+	*ret_first = first;
+	*ret_end = high;
+	return 0;
+}
+
+/*
+ * With the lock: a flight for a demand of [at, to).  NULL in *ret: it is near after all.
+ * *ret_run: the caller must run it, no thread could be had.
+ */
+static int claim_demand(struct fetch *fetch, uint64_t at, uint64_t to, struct flight **ret,
+                        bool *ret_run, struct error *err)
+{
+	bool full = fetch_near_is_full(fetch);
+	uint64_t lead = full ? NEAR_BLOCK : __atomic_load_n(&fetch->lead, __ATOMIC_RELAXED);
+	uint64_t tail = full ? NEAR_BLOCK : __atomic_load_n(&fetch->tail, __ATOMIC_RELAXED);
+	uint64_t low = round_down(at, lead), high = up(fetch, to, tail), first, end;
+	struct flight *flight = NULL;
+	int r;
+
+	r = far_range(fetch, round_down(at, NEAR_BLOCK), low, min_u64(high, low + FETCH_MAX),
+	              &first, &end, err);
+	if (r < 0)
+		return r;
+	*ret_run = false;
+	if (first < end) {
+		r = flight_new(fetch, first, end, FETCH_DEMAND, &flight, err);
+		if (r < 0)
+			return r;
+		*ret_run = !workers_run(fetch->workers, flight_work, flight);
+	}
+	*ret = flight;
+	return 0;
+}
+
+/*
+ * Copy [off, to), which is far, out of a flight; *ret_len tells how much of it, 0 when it is near
+ * meanwhile.
+ */
+static int fetch_far(struct fetch *fetch, char *buf, uint64_t off, uint64_t to, uint64_t *ret_len,
+                     struct error *err)
+{
+	struct flight *flight;
+	uint64_t need;
+	bool run = false;
+	int r = 0;
+
+	pthread_mutex_lock(&fetch->lock);
+	flight = flight_at(fetch, off);
+	if (flight)
+		__atomic_fetch_add(&fetch->joined, 1, __ATOMIC_RELAXED);
+	else
+		r = claim_demand(fetch, off, to, &flight, &run, err);
+	if (r < 0 || !flight) {
+		pthread_mutex_unlock(&fetch->lock);
+		*ret_len = 0;
+		return r;
+	}
+	flight->refs++;
+	if (run) {
+		pthread_mutex_unlock(&fetch->lock);
+		flight_run(flight, NULL);
+		pthread_mutex_lock(&fetch->lock);
+	}
+	need = min_u64(to, flight->end);
+	flight->waiters++;
+	while (flight->done < need && !flight->finished)
+		pthread_cond_wait(&flight->moved, &fetch->lock);
+	flight->waiters--;
+	if (flight->done < need) {
+		r = -flight->err.code;
+		if (err)
+			*err = flight->err;
+	}
+	if (r == 0 && buf) {
+		pthread_mutex_unlock(&fetch->lock);
+		memcpy(buf, flight->buf + (off - flight->first), need - off);
+		pthread_mutex_lock(&fetch->lock);
+	}
+	flight_unref(flight);
+	pthread_mutex_unlock(&fetch->lock);
+	*ret_len = need - off;
+	return r;
+}
+
+int fetch_read(struct fetch *fetch, void *buf, size_t len, uint64_t off, bool *ret_waited,
+               struct error *err)
+{
+	uint64_t to = off + len, at = off, n, run, missing;
+	unsigned int lost = 0;
+	int r;
+
+	*ret_waited = false;
+	while (at < to) {
+		uint64_t block = at / NEAR_BLOCK;
+		char *into = buf ? (char *)buf + (at - off) : NULL;
+		int state =
+			near_state(fetch->near, block, blocks(block * NEAR_BLOCK, to), &run, err);
+
+		if (state < 0)
+			return state;
+		n = min_u64(to, (block + run) * NEAR_BLOCK) - at;
+		if (state == NEAR_FAR) {
+			*ret_waited = true;
+			r = fetch_far(fetch, into, at, at + n, &n, err);
+		} else {
+			r = into ? near_read(fetch->near, into, n, at, &missing, err) : 0;
+			/* Found rotten, and far from now on. */
+			if (r == -ENODATA && lost++ < MAX_LOST)
+				continue;
+		}
+		if (r < 0)
+			return r;
+		at += n;
+	}
+	return 0;
+}
+
+/* Zeros at the front of [off, end) that the tables know: recorded, and *ret_off stands behind. */
+static int skip_zeros(struct fetch *fetch, uint64_t off, uint64_t end, enum fetch_reason reason,
+                      uint64_t *ret_off, struct error *err)
+{
+	struct source_read how = { .priority = priority_of(reason) };
+	struct error keep = { 0 };
+	struct image *image;
+	enum image_extent kind;
+	uint64_t len;
+	int r = far_image(fetch->far, &image, err);
+
+	if (r == 0)
+		r = image_map(image, off, end - off, &how, &kind, &len, err);
+	if (r < 0)
+		return r;
+	*ret_off = off;
+	if (off + len < end)
+		len = round_down(off + len, NEAR_BLOCK) - off;
+	if (kind != IMAGE_EXTENT_ZERO || len == 0)
+		return 0;
+	if (near_fill_zero(fetch->near, len, off, &keep) < 0)
+		keep_failed(fetch, &keep);
+	*ret_off = off + len;
+	return 0;
+}
+
+/* Fetch the part of [*at, end) that begins at *at, and go on behind it. */
+static int ahead_step(struct fetch *fetch, uint64_t *at, uint64_t end, enum fetch_reason reason,
+                      struct error *err)
+{
+	struct flight *flight;
+	uint64_t first, last, run, off;
+	int r = near_state(fetch->near, *at / NEAR_BLOCK, blocks(*at, end), &run, err);
+
+	if (r < 0)
+		return r;
+	off = min_u64(end, *at + run * NEAR_BLOCK);
+	if (r == NEAR_FAR)
+		r = skip_zeros(fetch, *at, off, reason, &off, err);
+	else
+		r = 0;
+	if (r < 0 || off > *at) {
+		*at = off;
+		return r;
+	}
+	pthread_mutex_lock(&fetch->lock);
+	flight = flight_at(fetch, *at);
+	if (flight) {
+		*at = flight->end;
+		pthread_mutex_unlock(&fetch->lock);
+		return 0;
+	}
+	r = far_range(fetch, *at, *at, min_u64(end, *at + FETCH_MAX), &first, &last, err);
+	if (r == 0 && first < last)
+		r = flight_new(fetch, first, last, reason, &flight, err);
+	pthread_mutex_unlock(&fetch->lock);
+	if (r < 0)
+		return r;
+	*at = last;
+	return flight ? flight_run(flight, err) : 0;
+}
+
+int fetch_ahead(struct fetch *fetch, uint64_t off, uint64_t len, enum fetch_reason reason,
+                struct error *err)
+{
+	uint64_t at = round_down(off, NEAR_BLOCK), end = up(fetch, off + len, NEAR_BLOCK);
+	int r = 0;
+
+	while (r == 0 && at < end && !fetch_near_is_full(fetch))
+		r = ahead_step(fetch, &at, end, reason, err);
+	return r;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Making the near directory of an image.
+ *
+ * A first look opens the image with a fresh directory for its metadata; when the id is known, that
+ * directory gets its name by a rename.  Whoever comes second finds it there and throws its own
+ * away, so two machines may begin with the same image at once.
+ */
+#include "disk/image-dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "disk/near/near.h"
+#include "util/io.h"
+
+/* A directory of plain files, gone. */
+static void remove_dir(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	rmdir(path);
+}
+
+/* Look at the image with its metadata in `dir`, and write image.json there. */
+static int look(const struct disk_spec *spec, const char *dir, uint8_t ret_id[32],
+                struct error *err)
+{
+	cleanup(image_record_free) struct image_record *record = NULL;
+	cleanup(image_opener_free) struct image_opener *opener = NULL;
+	cleanup(image_close) struct image *image = NULL;
+	int r = image_opener_new(spec, dir, NULL, NULL, &opener, err);
+
+	if (r == 0)
+		r = image_opener_open(opener, &image, err);
+	if (r == 0)
+		r = image_opener_record(opener, image, &record, err);
+	if (r == 0)
+		r = image_record_save(record, dir, err);
+	if (r == 0)
+		memcpy(ret_id, record->id, sizeof(record->id));
+	return r;
+}
+
+/* Give the fresh directory its name, unless somebody was quicker. */
+static int settle(const char *fresh, const char *path, struct error *err)
+{
+	cleanup(image_record_free) struct image_record *record = NULL;
+
+	if (rename(fresh, path) == 0)
+		return 0;
+	if (errno != EEXIST && errno != ENOTEMPTY)
+		return error_sys(err, errno, "%s", path);
+	return image_record_load(path, &record, err);
+}
+
+int disk_image_resolve(const struct disk_spec *spec, const char *images_dir, char **ret_dir,
+                       struct error *err)
+{
+	cleanup_free char *fresh = NULL, *path = NULL;
+	uint8_t id[32];
+	char hex[65];
+	int r = make_dirs(images_dir, 0755, err);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&fresh, "%s/.new-XXXXXX", images_dir) < 0)
+		return error_sys(err, ENOMEM, "%s", images_dir);
+	if (!mkdtemp(fresh))
+		return error_sys(err, errno, "%s", fresh);
+	r = look(spec, fresh, id, err);
+	for (size_t i = 0; r == 0 && i < sizeof(id); i++)
+		snprintf(hex + 2 * i, 3, "%02x", id[i]);
+	if (r == 0 && asprintf(&path, "%s/%s", images_dir, hex) < 0)
+		r = error_sys(err, ENOMEM, "%s", images_dir);
+	if (r == 0)
+		r = settle(fresh, path, err);
+	remove_dir(fresh);
+	if (r < 0)
+		return r;
+	*ret_dir = take_ptr(path);
+	return 0;
+}
+
+int disk_image_info(const char *image_dir, json_t **ret, struct error *err)
+{
+	cleanup(image_record_free) struct image_record *record = NULL;
+	cleanup_free char *path = NULL, *text = NULL;
+	int r = image_record_load(image_dir, &record, err);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&path, "%s/%s", image_dir, IMAGE_RECORD_NAME) < 0)
+		return error_sys(err, ENOMEM, "%s", image_dir);
+	r = read_file(AT_FDCWD, path, 1u << 20, &text, NULL, err);
+	if (r < 0)
+		return r;
+	*ret = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	return *ret ? 0 : error_set(err, EINVAL, "%s: the file is not JSON", path);
+}
+
+int disk_layer_create(const char *image_dir, const char *layer_dir, struct error *err)
+{
+	cleanup(image_record_free) struct image_record *record = NULL;
+	int r = image_record_load(image_dir, &record, err);
+
+	return r < 0 ? r : near_layer_create(layer_dir, record->id, record->size, err);
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Opening an image: a chain of sources for each of its files, near metadata over it, the format on
+ * top.
+ *
+ * The first look at an image (no record yet) contacts whatever the image suggests for parents.
+ * Later opens follow the record: the files it names are expected to be what they were, nothing is
+ * contacted that is near, and a place where no parent was found is not tried again.
+ *
+ * Threads: opening is one at a time (disk/far.h); status may be asked for once it has succeeded.
+ */
+#include "disk/image-dir.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "disk/chain.h"
+#include "disk/near/meta.h"
+
+/* Parents that are asked for, with all the places where they might be. */
+#define MAX_TRIES 1024
+
+struct opened {
+	char *url;
+	unsigned int meta;
+	struct source *chain; /* owned by `file` */
+	struct source *file;  /* owned by the image, and perhaps gone */
+};
+
+struct image_opener {
+	struct disk_spec *spec;
+	char *dir;
+	const struct image_record *record;
+	struct messages *messages;
+	struct opened *opened; /* after success: the files of the image, it first */
+	size_t n, room;
+};
+
+int image_opener_new(const struct disk_spec *spec, const char *dir,
+                     const struct image_record *record, struct messages *messages,
+                     struct image_opener **ret, struct error *err)
+{
+	cleanup(image_opener_free) struct image_opener *opener = calloc(1, sizeof(*opener));
+
+	if (!opener)
+		return error_sys(err, ENOMEM, "%s", dir);
+	opener->spec = disk_spec_ref(spec);
+	opener->dir = strdup(dir);
+	opener->record = record;
+	opener->messages = messages;
+	if (!opener->dir)
+		return error_sys(err, ENOMEM, "%s", dir);
+	*ret = take_ptr(opener);
+	return 0;
+}
+
+static void forget_opened(struct image_opener *opener)
+{
+	while (opener->n > 0)
+		free(opener->opened[--opener->n].url);
+}
+
+void image_opener_free(struct image_opener *opener)
+{
+	if (!opener)
+		return;
+	forget_opened(opener);
+	free(opener->opened);
+	disk_spec_free(opener->spec);
+	free(opener->dir);
+	free(opener);
+}
+
+static void tell(void *arg, const char *text)
+{
+	struct image_opener *opener = arg;
+
+	if (opener->messages)
+		messages_add(opener->messages, text);
+}
+
+static int open_chain(struct image_opener *opener, const struct chain_source *sources, size_t n,
+                      const struct source_identity *expected, struct source **ret,
+                      struct error *err)
+{
+	const struct disk_spec *spec = opener->spec;
+	struct chain_options options = {
+		.source = { .ca_file = spec->ca,
+		            .credentials_file = spec->credentials,
+		            .stall_ms = (uint32_t)spec->stall_ms,
+		            .deadline_ms = (uint32_t)spec->deadline_ms },
+		.hedge_percent = (unsigned int)spec->hedge_percent,
+		.message = tell,
+		.arg = opener,
+	};
+
+	return chain_open(sources, n, &options, expected, ret, err);
+}
+
+/* One file of the image, as source for its format; remembered in `opened`. */
+static int open_file(struct image_opener *opener, const struct chain_source *sources, size_t n,
+                     const struct image_file *known, struct source **ret, struct error *err)
+{
+	cleanup(source_close) struct source *chain = NULL;
+	struct opened *opened;
+	int r;
+
+	if (opener->n == MAX_TRIES)
+		return error_set(err, ELOOP, "%s: too many places to look for parents",
+		                 sources[0].url);
+	if (opener->n == opener->room) {
+		size_t room = opener->room ? 2 * opener->room : 4;
+
+		opened = reallocarray(opener->opened, room, sizeof(*opened));
+		if (!opened)
+			return error_sys(err, ENOMEM, "%s", sources[0].url);
+		opener->opened = opened;
+		opener->room = room;
+	}
+	r = open_chain(opener, sources, n, known ? &known->identity : NULL, &chain, err);
+	if (r < 0)
+		return r;
+	opened = &opener->opened[opener->n];
+	*opened = (struct opened){ .chain = chain,
+		                   .url = strdup(sources[0].url),
+		                   .meta = known ? known->meta : (unsigned int)opener->n };
+	if (!opened->url)
+		return error_sys(err, ENOMEM, "%s", sources[0].url);
+	r = meta_open(chain, opener->dir, opened->meta, &opened->file, err);
+	if (r < 0) {
+		free(opened->url);
+		return r;
+	}
+	(void)take_ptr(chain);
+	opener->n++;
+	*ret = opened->file;
+	return 0;
+}
+
+static int open_parent(void *arg, const char *url, struct source **ret, struct error *err)
+{
+	struct image_opener *opener = arg;
+	const struct image_record *record = opener->record;
+	const struct image_file *known = NULL;
+	struct chain_source source = { .url = url };
+
+	for (size_t i = 1; record && i < record->n_files; i++)
+		if (strcmp(record->files[i].url, url) == 0)
+			known = &record->files[i];
+	if (record && !known)
+		return error_set(err, ENOENT,
+		                 "%s: there was no parent when the image was first opened", url);
+	return open_file(opener, &source, 1, known, ret, err);
+}
+
+static int open_main(struct image_opener *opener, struct source **ret, struct error *err)
+{
+	const struct disk_spec *spec = opener->spec;
+	struct chain_source sources[SPEC_MAX_SOURCES];
+
+	for (size_t i = 0; i < spec->n_sources; i++)
+		sources[i] = (struct chain_source){ .url = spec->sources[i].url,
+			                            .priority = (int)spec->sources[i].priority,
+			                            .digest = spec->sources[i].digest };
+	return open_file(opener, sources, spec->n_sources,
+	                 opener->record ? &opener->record->files[0] : NULL, ret, err);
+}
+
+/* Keep of `opened` only what the image is made of, in its order. */
+static int keep_files(struct image_opener *opener, const struct image *image, struct error *err)
+{
+	struct opened *kept = NULL;
+	size_t n = 0;
+
+	kept = calloc(IMAGE_MAX_DEPTH + 1, sizeof(*kept));
+	if (!kept)
+		return error_sys(err, ENOMEM, "%s", image->file->name);
+	for (; image && n <= IMAGE_MAX_DEPTH; image = image->parent) {
+		/* The latest: an address may have been that of a file closed since. */
+		for (size_t i = opener->n; i-- > 0;) {
+			if (opener->opened[i].file != image->file)
+				continue;
+			kept[n] = opener->opened[i];
+			kept[n++].url = take_ptr(opener->opened[i].url);
+			break;
+		}
+	}
+	forget_opened(opener);
+	free(opener->opened);
+	opener->opened = kept;
+	opener->n = n;
+	opener->room = IMAGE_MAX_DEPTH + 1;
+	return 0;
+}
+
+static int check_is_recorded(const struct image_record *record, struct image *image,
+                             struct error *err)
+{
+	uint8_t id[32];
+
+	image_id(image, id);
+	if (image->size != record->size || memcmp(id, record->id, sizeof(id)) != 0)
+		return error_set(
+			err, ESTALE,
+			"%s: is not the image any more that it was when it was first opened",
+			image->file->name);
+	return 0;
+}
+
+int image_opener_open(void *arg, struct image **ret, struct error *err)
+{
+	struct image_opener *opener = arg;
+	struct image_options options = {
+		.format = opener->record ? opener->record->format : opener->spec->format,
+		/* Parents were found beside this one, whatever mirror is asked today. */
+		.url = opener->record ? opener->record->files[0].url : opener->spec->sources[0].url,
+		.parent = opener->spec->parent,
+		.open_parent = open_parent,
+		.warn = tell,
+		.arg = opener,
+	};
+	cleanup(image_close) struct image *image = NULL;
+	struct source *file;
+	int r;
+
+	forget_opened(opener);
+	r = open_main(opener, &file, err);
+	if (r < 0)
+		return r;
+	r = image_open(file, &options, &image, err);
+	if (r < 0) {
+		source_close(file);
+		return r;
+	}
+	r = keep_files(opener, image, err);
+	if (r == 0 && opener->record)
+		r = check_is_recorded(opener->record, image, err);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(image);
+	return 0;
+}
+
+int image_opener_record(const struct image_opener *opener, struct image *image,
+                        struct image_record **ret, struct error *err)
+{
+	cleanup(image_record_free) struct image_record *record = calloc(1, sizeof(*record));
+	int r;
+
+	if (record)
+		record->files = calloc(opener->n, sizeof(*record->files));
+	if (!record || !record->files)
+		return error_sys(err, ENOMEM, "%s", image->file->name);
+	image_id(image, record->id);
+	record->format = image->format;
+	record->size = image->size;
+	for (; record->n_files < opener->n; record->n_files++) {
+		const struct opened *opened = &opener->opened[record->n_files];
+		struct image_file *file = &record->files[record->n_files];
+
+		file->url = strdup(opened->url);
+		file->meta = opened->meta;
+		file->identity = opened->file->identity;
+		if (!file->url)
+			return error_sys(err, ENOMEM, "%s", opened->url);
+	}
+	r = image_info(image, &record->info, err);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(record);
+	return 0;
+}
+
+json_t *image_opener_status(const struct image_opener *opener)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < opener->n; i++) {
+		json_t *some = chain_status(opener->opened[i].chain);
+
+		json_array_extend(all, some);
+		json_decref(some);
+	}
+	return all;
+}

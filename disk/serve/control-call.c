@@ -168,7 +168,8 @@ static int exchange(int fd, const json_t *request, uint64_t until, char **ret)
 
 	if (r == 0)
 		r = send_line(fd, "\n", until);
-	return r < 0 ? r : receive_line(fd, until, ret);
+	/* Whoever turns us away says why, and closes before we have asked. */
+	return r < 0 && r != -EPIPE ? r : receive_line(fd, until, ret);
 }
 
 int control_call(const char *path, json_t *request, int timeout_ms, json_t **ret, struct error *err)

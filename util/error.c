@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#define UTIL_ERROR_C
 #include "util/error.h"
 
 #include <stdio.h>

@@ -29,4 +29,19 @@ int error_sys(struct error *err, int code, const char *fmt, ...)
 /* Put words and ": " in front of the sentence that is there; returns -err->code. */
 int error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The static analyzer does not look into error.c: it must know that these never return success. */
+#if defined(__clang_analyzer__) && !defined(UTIL_ERROR_C)
+#define error_fails(call)                        \
+	({                                       \
+		int fails_ = (call);             \
+		if (fails_ >= 0)                 \
+			__builtin_unreachable(); \
+		fails_;                          \
+	})
+#define error_set(...)    error_fails((error_set)(__VA_ARGS__))
+#define error_vset(...)   error_fails((error_vset)(__VA_ARGS__))
+#define error_sys(...)    error_fails((error_sys)(__VA_ARGS__))
+#define error_prefix(...) error_fails((error_prefix)(__VA_ARGS__))
+#endif
+
 #endif

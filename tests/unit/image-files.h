@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A handful of files in memory, for images to find their parents in, and the few lines every test
+ * of a format needs.
+ */
+#ifndef TESTS_UNIT_IMAGE_FILES_H
+#define TESTS_UNIT_IMAGE_FILES_H
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk/format/image.h"
+
+#define FILES_MAX 80
+
+struct files {
+	struct {
+		const char *name;
+		const uint8_t *data; /* the test's */
+		size_t len;
+	} at[FILES_MAX];
+	size_t n;
+};
+
+static inline int files_open(void *arg, const char *url, struct source **ret, struct error *err)
+{
+	const struct files *files = arg;
+
+	for (size_t i = 0; i < files->n; i++)
+		if (!strcmp(files->at[i].name, url))
+			return source_open_memory(files->at[i].data, files->at[i].len, url, ret);
+	return error_set(err, ENOENT, "%s: No such file or directory", url);
+}
+
+static inline void files_add(struct files *files, const char *name, const uint8_t *data, size_t len)
+{
+	files->at[files->n].name = name;
+	files->at[files->n].data = data;
+	files->at[files->n++].len = len;
+}
+
+static inline int files_image(struct files *files, const char *name, const char *parent,
+                              struct image **ret, struct error *err)
+{
+	const struct image_options options = {
+		.url = name, .parent = parent, .open_parent = files_open, .arg = files
+	};
+	struct source *file;
+	int r = files_open(files, name, &file, err);
+
+	if (r < 0)
+		return r;
+	r = image_open(file, &options, ret, err);
+	if (r < 0)
+		source_close(file);
+	return r;
+}
+
+/* An image in `len` bytes, whatever its name. */
+static inline int memory_image(const uint8_t *data, size_t len, struct image **ret,
+                               struct error *err)
+{
+	struct files files = { 0 };
+
+	files_add(&files, "disk", data, len);
+	return files_image(&files, "disk", NULL, ret, err);
+}
+
+/* The sentence that `r` failed with names the file and has these words in it. */
+static inline void expect_refused(int r, const struct error *err, const char *words)
+{
+	if (r >= 0)
+		fail_msg("not refused; expected: %s", words);
+	if (strncmp(err->text, "disk: ", 6) != 0 || !strstr(err->text, words))
+		fail_msg("\"%s\" does not say: %s", err->text, words);
+}
+
+/* Opening the bytes, or else reading all of the disk, fails with these words; so does mapping. */
+static inline void expect_bad_from(const uint8_t *data, size_t len, bool map, const char *words)
+{
+	cleanup(image_close) struct image *image = NULL;
+	cleanup_free uint8_t *buf = NULL;
+	struct error err = { 0 };
+	enum image_extent kind;
+	uint64_t run = 1;
+	int r = memory_image(data, len, &image, &err);
+
+	if (r < 0) {
+		expect_refused(r, &err, words);
+		return;
+	}
+	buf = malloc(image->size);
+	assert_non_null(buf);
+	expect_refused(image_read(image, buf, image->size, 0, NULL, &err), &err, words);
+	for (uint64_t off = 0; map && r == 0 && off < image->size; off += run)
+		r = image_map(image, off, image->size - off, NULL, &kind, &run, &err);
+	if (map)
+		expect_refused(r, &err, words);
+}
+
+static inline void expect_bad(const uint8_t *data, size_t len, const char *words)
+{
+	expect_bad_from(data, len, true, words);
+}
+
+/* Content that is broken, which the map cannot know. */
+static inline void expect_bad_read(const uint8_t *data, size_t len, const char *words)
+{
+	expect_bad_from(data, len, false, words);
+}
+
+/* Every one of `len` bytes at `off` is `value`. */
+static inline void expect_bytes(struct image *image, uint64_t off, size_t len, uint8_t value)
+{
+	uint8_t *buf = malloc(len);
+
+	assert_non_null(buf);
+	assert_int_equal(image_read(image, buf, len, off, NULL, NULL), 0);
+	for (size_t i = 0; i < len; i++)
+		if (buf[i] != value)
+			fail_msg("byte %zu of the disk is %#x, not %#x", (size_t)off + i, buf[i],
+			         value);
+	free(buf);
+}
+
+static inline void expect_run(struct image *image, uint64_t off, enum image_extent want,
+                              uint64_t want_len)
+{
+	enum image_extent kind;
+	uint64_t len;
+
+	assert_int_equal(image_map(image, off, image->size - off, NULL, &kind, &len, NULL), 0);
+	assert_int_equal(kind, want);
+	assert_true(len == want_len);
+}
+
+/* What a check reports, one line each. */
+struct report {
+	char text[4096];
+};
+
+static inline void report_add(void *arg, const char *text)
+{
+	struct report *report = arg;
+	size_t used = strlen(report->text);
+
+	snprintf(report->text + used, sizeof(report->text) - used, "%s\n", text);
+}
+
+#endif

@@ -2,7 +2,7 @@
 /*
  * sill convert: an image in another format.
  *
- * Raw and VHD are written here.  VHDX and qcow2 are qemu-img's (cli/qemu-img.c).
+ * Raw and VHD are written by disk/format, VHDX and qcow2 by QEMU's tools (cli/qemu-image.c).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/image.h"
 #include "cli/options.h"
+#include "cli/qemu-image.h"
 #include "disk/format/convert.h"
 #include "util/progress.h"
 #include "util/text.h"
@@ -102,8 +103,8 @@ static void print_result(const char *path, const struct image *image,
 		       path, image->size, result->virtual_size);
 }
 
-static int convert_here(const struct cli_call *call, struct image *image, enum image_format format,
-                        struct error *err)
+static int convert(const struct cli_call *call, struct image *image, enum image_format format,
+                   struct error *err)
 {
 	const char *subformat =
 		cli_text(call, "subformat", cli_given(call, "azure") ? "fixed" : "dynamic");
@@ -130,7 +131,11 @@ static int convert_here(const struct cli_call *call, struct image *image, enum i
 	}
 	catch_interrupts();
 	progress_start(&progress, stderr, "converting");
-	r = image_convert(image, path, &options, &result, err);
+	if (format == IMAGE_RAW || format == IMAGE_VHD)
+		r = image_convert(image, path, &options, &result, err);
+	else
+		r = qemu_image_convert(image, path, cli_text(call, "subformat", NULL), &options,
+		                       &result, err);
 	progress_end(&progress);
 	if (r == 0)
 		print_result(path, image, &result);
@@ -150,7 +155,7 @@ static int run(const struct cli_call *call, struct error *err)
 		                   cli_text(call, "source-parent", NULL), true, &image, err);
 	if (r < 0)
 		return r;
-	return convert_here(call, image, format, err);
+	return convert(call, image, format, err);
 }
 
 const struct cli_verb verb_convert = {

@@ -128,9 +128,9 @@ const struct cli_verb verb_disk_info = {
 	.description =
 		"Show the format of an image, its sizes, who made it and when, how much of it is "
 		"allocated, the parents it stands on, what is odd about it and the first problems "
-	        "of "
+		"of "
 		"its structure.  Only headers and tables are read, so an image at a URL is "
-	        "described "
+		"described "
 		"without downloading it.",
 	.arguments = { { .name = "IMAGE",
 	                 .type = CLI_IMAGE,

@@ -182,8 +182,8 @@ static void stop(struct convert *convert)
 		free(convert->tasks[i].buf);
 }
 
-static int copy(struct image *image, struct writer *writer, const struct convert_options *options,
-                struct error *err)
+int image_copy(struct image *image, struct writer *writer, const struct convert_options *options,
+               struct error *err)
 {
 	uint64_t wanted = options->threads ? options->threads : DEFAULT_THREADS;
 	struct convert convert = {
@@ -237,7 +237,7 @@ int image_convert(struct image *image, const char *path, const struct convert_op
 	if (r == 0)
 		r = open_writer(out, size, options, &writer, err);
 	if (r == 0)
-		r = copy(image, writer, options, err);
+		r = image_copy(image, writer, options, err);
 	if (r == 0 && size > image->size)
 		r = writer_zero(writer, size - image->size, image->size, err);
 	if (r == 0)

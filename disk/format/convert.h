@@ -37,4 +37,11 @@ struct convert_result {
 int image_convert(struct image *image, const char *path, const struct convert_options *options,
                   struct convert_result *ret, struct error *err);
 
+/*
+ * The part of it that reads and hands over: all of the image into a writer, which is not finished.
+ * Only threads, progress and arg of the options count.
+ */
+int image_copy(struct image *image, struct writer *writer, const struct convert_options *options,
+               struct error *err);
+
 #endif

@@ -88,16 +88,10 @@ static int check_name(const struct output *out, struct error *err)
 	return 0;
 }
 
-static int open_file(struct output *out, struct error *err)
+static int open_passing(struct output *out, struct error *err)
 {
-	int r;
+	int r = temp_name(out->temp, err);
 
-	out->fd = openat(out->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-	if (out->fd >= 0)
-		return 0;
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-		return error_sys(err, errno, "%s", out->path);
-	r = temp_name(out->temp, err);
 	if (r < 0)
 		return r;
 	out->fd = openat(out->dirfd, out->temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
@@ -108,7 +102,19 @@ static int open_file(struct output *out, struct error *err)
 	return r;
 }
 
-int output_open(const char *path, bool force, struct output **ret, struct error *err)
+static int open_nameless(struct output *out, struct error *err)
+{
+	out->fd = openat(out->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	if (out->fd >= 0)
+		return 0;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return error_sys(err, errno, "%s", out->path);
+	return open_passing(out, err);
+}
+
+static int open_with(const char *path, bool force,
+                     int (*open_file)(struct output *out, struct error *err), struct output **ret,
+                     struct error *err)
 {
 	cleanup(output_close) struct output *out = calloc(1, sizeof(*out));
 	int r;
@@ -128,6 +134,36 @@ int output_open(const char *path, bool force, struct output **ret, struct error 
 	if (r < 0)
 		return r;
 	*ret = take_ptr(out);
+	return 0;
+}
+
+int output_open(const char *path, bool force, struct output **ret, struct error *err)
+{
+	return open_with(path, force, open_nameless, ret, err);
+}
+
+int output_open_passing(const char *path, bool force, struct output **ret, struct error *err)
+{
+	return open_with(path, force, open_passing, ret, err);
+}
+
+int output_passing_path(const struct output *out, char **ret, struct error *err)
+{
+	cleanup_free char *folder = strndup(out->path, (size_t)(out->name - out->path));
+	cleanup_free char *real = folder ? realpath(*folder ? folder : ".", NULL) : NULL;
+
+	if (!real || asprintf(ret, "%s/%s", real, out->temp) < 0)
+		return error_sys(err, errno, "%s", out->path);
+	return 0;
+}
+
+int output_size(const struct output *out, uint64_t *ret, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(out->fd, &st) < 0)
+		return error_sys(err, errno, "%s", out->path);
+	*ret = (uint64_t)st.st_size;
 	return 0;
 }
 

@@ -23,6 +23,16 @@ struct output;
  */
 int output_open(const char *path, bool force, struct output **ret, struct error *err);
 
+/*
+ * The same for a file that another program fills: it has a passing name in the same folder, whose
+ * absolute path output_passing_path() gives, to be freed.  That program must be done before the
+ * commit, which keeps the size that it left.
+ */
+int output_open_passing(const char *path, bool force, struct output **ret, struct error *err);
+int output_passing_path(const struct output *out, char **ret, struct error *err);
+/* The size that the file has now. */
+int output_size(const struct output *out, uint64_t *ret, struct error *err);
+
 int output_write(struct output *out, const void *buf, size_t len, uint64_t off, struct error *err);
 /* The same, but stretches of zeros become holes; only where nothing was written before. */
 int output_write_sparse(struct output *out, const void *buf, size_t len, uint64_t off,

@@ -2,7 +2,7 @@
 # VHD against other programs: what qemu-img writes reads the same here, and what is written here reads
 # the same by qemu-img and by libvhdi.  "The same" is always the SHA-256 of the whole disk.
 . "$SILL_SOURCE/tests/integration/lib.sh"
-need qemu-img vhdimount vhdiinfo python3
+need qemu-img qemu-nbd nginx vhdimount vhdiinfo python3
 
 # sample FILE BYTES SEED [BASE]: a disk with data in long and short runs, at the end too, and holes
 # between; over a copy of BASE, where some runs become zero.
@@ -198,6 +198,57 @@ a_full_disk_leaves_nothing_behind()
 	[ ! -s "$work/left" ]
 }
 
+vhdx_and_qcow2_are_written_with_qemu_and_read_the_same()
+{
+	local size option
+	for size in $sizes; do
+		sample "$work/a.raw" "$size" 14
+		sill convert "$work/a.raw" "$work/a.vhd" --force
+		for option in o.qcow2 o.vhdx "o.vhdx --subformat fixed"; do
+			# shellcheck disable=SC2086
+			(cd "$work" && sill convert a.vhd $option --force)
+			qemu-img compare -f raw -F "$(sed 's/o\.//; s/ .*//' <<<"$option")" "$work/a.raw" \
+				"$work/${option%% *}"
+			sill convert "$work/${option%% *}" "$work/b.raw" --force
+			[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/a.raw")" ] ||
+				fail "$size bytes, $option: reads otherwise here"
+		done
+	done
+}
+
+without_qemu_its_formats_are_refused_with_what_to_install()
+{
+	mkdir "$work/elsewhere"
+	sample "$work/a.raw" $((1 << 20)) 15
+	if PATH=$SILL_BUILD/cli sill convert "$work/a.raw" "$work/elsewhere/o.qcow2" 2>"$work/said"; then
+		fail "written without qemu-img"
+	fi
+	grep -q 'qemu-img.*package qemu-utils' "$work/said"
+	[ -z "$(ls -A "$work/elsewhere")" ]
+}
+
+# The server sends so slowly that the conversion cannot be over when the signal comes.
+an_interrupted_conversion_leaves_nothing_behind()
+{
+	local target
+	mkdir "$work/slow" "$work/target"
+	sample "$work/slow/a.raw" $((37 << 20)) 16
+	web slow "$work/slow" "limit_rate 200k;"
+	for target in o.raw o.vhd o.qcow2; do
+		background "$work/said" sill convert "$(cat "$work/slow.url")/a.raw" "$work/target/$target"
+		wait_for 20 started "$background_pid" "$work/target"
+		kill -INT "$background_pid"
+		wait_for 60 gone "$background_pid" || fail "$target: it goes on"
+		[ -z "$(ls -A "$work/target")" ] || fail "$target: left $(ls -A "$work/target")"
+	done
+}
+
+# started PID FOLDER: it has a file in the folder open, with or without a name.
+started()
+{
+	find "/proc/$1/fd" -lname "$2/*" | grep .
+}
+
 run_tests what_qemu_img_writes_reads_the_same \
 	what_is_written_here_reads_the_same_by_qemu_img \
 	what_is_written_here_reads_the_same_by_libvhdi \
@@ -205,5 +256,8 @@ run_tests what_qemu_img_writes_reads_the_same \
 	a_child_over_a_base_of_qemu_img_reads_the_same_everywhere \
 	a_vhd_and_its_parent_are_read_from_a_web_server \
 	info_and_check_say_what_is_wrong_with_a_file \
+	vhdx_and_qcow2_are_written_with_qemu_and_read_the_same \
+	without_qemu_its_formats_are_refused_with_what_to_install \
+	an_interrupted_conversion_leaves_nothing_behind \
 	compressed_images_are_refused_with_what_to_do \
 	a_full_disk_leaves_nothing_behind

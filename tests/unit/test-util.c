@@ -12,6 +12,7 @@
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/io.h"
+#include "util/progress.h"
 #include "util/text.h"
 
 TEST(sizes_are_read_with_their_units)
@@ -87,6 +88,41 @@ TEST(a_replaced_file_is_whole_and_leaves_nothing_beside_it)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+TEST(progress_says_how_far_how_fast_and_how_long)
+{
+	char out[PROGRESS_LINE];
+
+	assert_string_equal(progress_line("converting", 250000000, 1000000000, 5000000000, out),
+	                    "converting: 25 %, 250 MB of 1.00 GB, 50.0 MB/s, 15 s left");
+	assert_string_equal(progress_line("converting", 1000, 1000000, 1000, out),
+	                    "converting: 0 %, 1.00 kB of 1.00 MB");
+	assert_string_equal(progress_line("converting", 0, 0, 5000000000, out),
+	                    "converting: 100 %, 0 B of 0 B");
+}
+
+TEST(progress_into_a_log_is_not_a_line_for_each_call)
+{
+	struct progress progress;
+	cleanup_free char *text = NULL;
+	size_t len;
+	FILE *log = tmpfile();
+
+	assert_non_null(log);
+	progress_start(&progress, log, "converting");
+	for (unsigned int i = 0; i < 1000; i++)
+		progress_update(&progress, i, 1000);
+	assert_int_equal(ftell(log), 0);
+	progress.shown_ns -= 6000000000;
+	progress_update(&progress, 1000, 1000);
+	progress_end(&progress);
+	rewind(log);
+	text = calloc(1, 200);
+	len = fread(text, 1, 199, log);
+	assert_true(len > 0 && strchr(text, '\n') == text + len - 1);
+	assert_null(strchr(text, '\r'));
+	fclose(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -94,6 +130,8 @@ int main(void)
 		CASE(sizes_are_printed_with_three_figures),
 		CASE(an_error_sentence_is_cut_not_overrun),
 		CASE(a_replaced_file_is_whole_and_leaves_nothing_beside_it),
+		CASE(progress_says_how_far_how_fast_and_how_long),
+		CASE(progress_into_a_log_is_not_a_line_for_each_call),
 	};
 
 	return cmocka_run_group_tests_name("util", tests, NULL, NULL);

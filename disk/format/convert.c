@@ -29,13 +29,16 @@ struct task {
 	uint64_t off, len;
 	int code; /* of the read */
 	struct error err;
-	uint8_t *buf; /* PIECE bytes */
+	uint8_t *buf;                /* PIECE bytes */
+	struct source_cancel cancel; /* ends the read when the conversion ends early */
 };
 
 struct convert {
 	struct image *image;
 	unsigned int n_threads, n_tasks;
 	pthread_t threads[MAX_THREADS];
+	uint64_t done;        /* bytes written; this and the next are the calling thread's */
+	uint64_t told;        /* when progress was called */
 	pthread_mutex_t lock; /* guards all below, but not the buffers of taken and ready tasks */
 	pthread_cond_t freed, ready;
 	bool stop;
@@ -50,9 +53,10 @@ static void cut_task(struct convert *convert, struct task *task)
 	struct image *image = convert->image;
 	enum image_extent kind;
 	uint64_t off = convert->next, len = 0;
+	const struct source_read how = { .cancel = &task->cancel };
 
 	task->off = off;
-	task->code = image_map(image, off, image->size - off, NULL, &kind, &len, &task->err);
+	task->code = image_map(image, off, image->size - off, &how, &kind, &len, &task->err);
 	if (off + len < image->size)
 		len = round_down(len, WRITER_UNIT);
 	task->zero = task->code == 0 && kind == IMAGE_EXTENT_ZERO && len > 0;
@@ -78,9 +82,11 @@ static void *reader(void *arg)
 		cut_task(convert, task);
 		convert->handed++;
 		if (task->code == 0 && !task->zero) {
+			const struct source_read how = { .cancel = &task->cancel };
+
 			pthread_mutex_unlock(&convert->lock);
 			task->code = image_read(convert->image, task->buf, task->len, task->off,
-			                        NULL, &task->err);
+			                        &how, &task->err);
 			pthread_mutex_lock(&convert->lock);
 		}
 		task->state = TASK_READY;
@@ -106,16 +112,40 @@ static int write_task(struct writer *writer, const struct task *task, struct err
 	return writer->ops->write(writer, task->buf, task->len, task->off, err);
 }
 
-/* Wait for the n-th task; there is one, for a failed read is the last that is looked at. */
-static struct task *wait_task(struct convert *convert, uint64_t n)
+/* Tell how far it is, not too often; false when the person wants it to stop. */
+static bool tell(struct convert *convert, const struct convert_options *options)
+{
+	uint64_t now = now_ns(), total = convert->image->size;
+
+	if (!options->progress || (now - convert->told < PROGRESS_NS && convert->done < total))
+		return true;
+	convert->told = now;
+	return options->progress(options->arg, convert->done, total);
+}
+
+/*
+ * Wait for the n-th task; there is one, for a failed read is the last that is looked at.  NULL when
+ * the person wants it to stop.
+ */
+static struct task *wait_task(struct convert *convert, uint64_t n,
+                              const struct convert_options *options)
 {
 	struct task *task = &convert->tasks[n % convert->n_tasks];
+	bool go_on = tell(convert, options);
 
 	pthread_mutex_lock(&convert->lock);
-	while (task->state != TASK_READY)
-		pthread_cond_wait(&convert->ready, &convert->lock);
+	while (go_on && task->state != TASK_READY) {
+		const struct timespec until = timespec_of(now_ns() + PROGRESS_NS);
+
+		if (pthread_cond_clockwait(&convert->ready, &convert->lock, CLOCK_MONOTONIC,
+		                           &until) != ETIMEDOUT)
+			continue;
+		pthread_mutex_unlock(&convert->lock);
+		go_on = tell(convert, options);
+		pthread_mutex_lock(&convert->lock);
+	}
 	pthread_mutex_unlock(&convert->lock);
-	return task;
+	return go_on ? task : NULL;
 }
 
 static void free_task(struct convert *convert, struct task *task)
@@ -130,28 +160,26 @@ static void free_task(struct convert *convert, struct task *task)
 static int write_all_tasks(struct convert *convert, struct writer *writer,
                            const struct convert_options *options, struct error *err)
 {
-	uint64_t done = 0, total = convert->image->size, told = 0;
+	for (uint64_t n = 0; convert->done < convert->image->size; n++) {
+		struct task *task = wait_task(convert, n, options);
+		int r;
 
-	for (uint64_t n = 0; done < total; n++) {
-		struct task *task = wait_task(convert, n);
-		int r = write_task(writer, task, err);
-
-		done = task->off + task->len;
+		if (!task)
+			return error_set(err, EINTR, "%s: stopped", output_path(writer->out));
+		r = write_task(writer, task, err);
+		convert->done = task->off + task->len;
 		free_task(convert, task);
 		if (r < 0)
 			return r;
-		if (options->progress && (now_ns() - told > PROGRESS_NS || done == total)) {
-			told = now_ns();
-			if (!options->progress(options->arg, done, total))
-				return error_set(err, EINTR, "%s: stopped",
-				                 output_path(writer->out));
-		}
 	}
+	tell(convert, options);
 	return 0;
 }
 
 static int start(struct convert *convert, struct error *err)
 {
+	for (unsigned int i = 0; i < convert->n_tasks; i++)
+		source_cancel_init(&convert->tasks[i].cancel);
 	for (unsigned int i = 0; i < convert->n_tasks; i++) {
 		convert->tasks[i].buf = malloc(PIECE);
 		if (!convert->tasks[i].buf)
@@ -172,14 +200,19 @@ static int start(struct convert *convert, struct error *err)
 
 static void stop(struct convert *convert)
 {
+	/* First, for the lock is held while the next task is looked for. */
+	for (unsigned int i = 0; i < convert->n_tasks; i++)
+		source_cancel_fire(&convert->tasks[i].cancel);
 	pthread_mutex_lock(&convert->lock);
 	convert->stop = true;
 	pthread_cond_broadcast(&convert->freed);
 	pthread_mutex_unlock(&convert->lock);
 	for (unsigned int i = 0; i < convert->n_threads; i++)
 		pthread_join(convert->threads[i], NULL);
-	for (unsigned int i = 0; i < convert->n_tasks; i++)
+	for (unsigned int i = 0; i < convert->n_tasks; i++) {
 		free(convert->tasks[i].buf);
+		source_cancel_destroy(&convert->tasks[i].cancel);
+	}
 }
 
 int image_copy(struct image *image, struct writer *writer, const struct convert_options *options,

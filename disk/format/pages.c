@@ -141,6 +141,7 @@ int pages_read(struct pages *pages, void *buf, size_t len, uint64_t off,
 	if (how) {
 		meta.priority = how->priority;
 		meta.deadline_ns = how->deadline_ns;
+		meta.cancel = how->cancel;
 	}
 	for (size_t done = 0; done < len;) {
 		uint64_t at = off + done;

@@ -148,7 +148,6 @@ int qemu_image_convert(struct image *image, const char *path, const char *subfor
 	cleanup(output_close) struct output *out = NULL;
 	cleanup(writer_close) struct writer *writer = NULL;
 	cleanup_free char *passing = NULL;
-	uint64_t file_size;
 	int r;
 
 	r = output_open_passing(path, options->force, &out, err);
@@ -158,14 +157,5 @@ int qemu_image_convert(struct image *image, const char *path, const char *subfor
 		r = create_image(passing, format, subformat, image->size, err);
 	if (r == 0)
 		r = open_writer(out, passing, format, image->size, &writer, err);
-	if (r == 0)
-		r = image_copy(image, writer, options, err);
-	if (r == 0)
-		r = writer->ops->finish(writer, &file_size, err);
-	if (r == 0)
-		r = output_commit(out, file_size, err);
-	if (r < 0)
-		return r;
-	*ret = (struct convert_result){ .virtual_size = image->size, .file_size = file_size };
-	return 0;
+	return r < 0 ? r : image_write_out(image, out, writer, options, ret, err);
 }

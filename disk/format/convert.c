@@ -215,8 +215,8 @@ static void stop(struct convert *convert)
 	}
 }
 
-int image_copy(struct image *image, struct writer *writer, const struct convert_options *options,
-               struct error *err)
+static int copy(struct image *image, struct writer *writer, const struct convert_options *options,
+                struct error *err)
 {
 	uint64_t wanted = options->threads ? options->threads : DEFAULT_THREADS;
 	struct convert convert = {
@@ -258,10 +258,29 @@ static int open_writer(struct output *out, uint64_t size, const struct convert_o
 	                 create.path);
 }
 
+int image_write_out(struct image *image, struct output *out, struct writer *writer,
+                    const struct convert_options *options, struct convert_result *ret,
+                    struct error *err)
+{
+	uint64_t file_size;
+	int r = copy(image, writer, options, err);
+
+	if (r == 0 && writer->size > image->size)
+		r = writer_zero(writer, writer->size - image->size, image->size, err);
+	if (r == 0)
+		r = writer->ops->finish(writer, &file_size, err);
+	if (r == 0)
+		r = output_commit(out, file_size, err);
+	if (r < 0)
+		return r;
+	*ret = (struct convert_result){ .virtual_size = writer->size, .file_size = file_size };
+	return 0;
+}
+
 int image_convert(struct image *image, const char *path, const struct convert_options *options,
                   struct convert_result *ret, struct error *err)
 {
-	uint64_t size = options->azure ? round_up(image->size, MIB) : image->size, file_size;
+	uint64_t size = options->azure ? round_up(image->size, MIB) : image->size;
 	cleanup(output_close) struct output *out = NULL;
 	cleanup(writer_close) struct writer *writer = NULL;
 	int r;
@@ -269,16 +288,5 @@ int image_convert(struct image *image, const char *path, const struct convert_op
 	r = output_open(path, options->force, &out, err);
 	if (r == 0)
 		r = open_writer(out, size, options, &writer, err);
-	if (r == 0)
-		r = image_copy(image, writer, options, err);
-	if (r == 0 && size > image->size)
-		r = writer_zero(writer, size - image->size, image->size, err);
-	if (r == 0)
-		r = writer->ops->finish(writer, &file_size, err);
-	if (r == 0)
-		r = output_commit(out, file_size, err);
-	if (r < 0)
-		return r;
-	*ret = (struct convert_result){ .virtual_size = size, .file_size = file_size };
-	return 0;
+	return r < 0 ? r : image_write_out(image, out, writer, options, ret, err);
 }

@@ -38,10 +38,11 @@ int image_convert(struct image *image, const char *path, const struct convert_op
                   struct convert_result *ret, struct error *err);
 
 /*
- * The part of it that reads and hands over: all of the image into a writer, which is not finished.
- * Only threads, progress and arg of the options count.
+ * The rest of it once file and writer are there: all of the image, zeros up to the writer's size,
+ * and the commit.  Only threads, progress and arg of the options count.
  */
-int image_copy(struct image *image, struct writer *writer, const struct convert_options *options,
-               struct error *err);
+int image_write_out(struct image *image, struct output *out, struct writer *writer,
+                    const struct convert_options *options, struct convert_result *ret,
+                    struct error *err);
 
 #endif

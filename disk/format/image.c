@@ -67,14 +67,11 @@ int image_format_parse(const char *name, enum image_format *ret, struct error *e
 	return error_set(err, EINVAL, "\"%s\" is not a format that Sill reads: %s", name, list);
 }
 
-int image_detect(struct source *file, enum image_format *ret, struct error *err)
+static int detect(const struct image_probe *probe, const struct source *file,
+                  enum image_format *ret, struct error *err)
 {
-	cleanup_free struct image_probe *probe = NULL;
 	int r;
 
-	r = image_probe_read(file, &probe, err);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
 		if (drivers[i]->detect && drivers[i]->detect(probe)) {
 			*ret = drivers[i]->format;
@@ -86,6 +83,14 @@ int image_detect(struct source *file, enum image_format *ret, struct error *err)
 		return r;
 	*ret = IMAGE_RAW;
 	return 0;
+}
+
+int image_detect(struct source *file, enum image_format *ret, struct error *err)
+{
+	cleanup_free struct image_probe *probe = NULL;
+	int r = image_probe_read(file, &probe, err);
+
+	return r < 0 ? r : detect(probe, file, ret, err);
 }
 
 void image_init(struct image *image, const struct image_ops *ops, enum image_format format,
@@ -142,27 +147,32 @@ void image_close(struct image *image)
 int image_open(struct source *file, const struct image_options *options, struct image **ret,
                struct error *err)
 {
-	static const struct image_options none;
+	struct image_options with_probe = { 0 };
+	cleanup_free struct image_probe *probe = NULL;
 	const struct image_driver *driver;
 	enum image_format format;
 	int r;
 
-	if (!options)
-		options = &none;
-	if (options->depth >= IMAGE_MAX_DEPTH)
+	if (options)
+		with_probe = *options;
+	with_probe.probe = NULL;
+	if (with_probe.depth >= IMAGE_MAX_DEPTH)
 		return error_set(err, ELOOP, "%s: the chain of parents is deeper than %d",
 		                 file->name, IMAGE_MAX_DEPTH);
-	format = options->format;
+	format = with_probe.format;
 	if (format == IMAGE_AUTO) {
-		r = image_detect(file, &format, err);
+		r = image_probe_read(file, &probe, err);
+		if (r == 0)
+			r = detect(probe, file, &format, err);
 		if (r < 0)
 			return r;
+		with_probe.probe = probe;
 	}
 	driver = driver_of(format);
 	if (!driver)
 		return error_set(err, EINVAL, "%s: format number %d is none that Sill knows",
 		                 file->name, (int)format);
-	return driver->open(file, options, ret, err);
+	return driver->open(file, &with_probe, ret, err);
 }
 
 int image_read(struct image *image, void *buf, size_t len, uint64_t off,

@@ -33,6 +33,7 @@ int image_format_parse(const char *name, enum image_format *ret, struct error *e
 
 struct image;
 struct image_lineage;
+struct image_probe;
 
 /*
  * Parents of differencing images and backing files.  The opener is asked with the locations that
@@ -54,6 +55,8 @@ struct image_options {
 	unsigned int depth; /* how many children are above: 0 for the caller; 64 is refused */
 	/* Set by formats for a parent they open, to notice loops; NULL for the caller. */
 	const struct image_lineage *lineage;
+	/* Set by image_open() for drivers: what detection saw; NULL when the format was said. */
+	const struct image_probe *probe;
 };
 
 #define IMAGE_MAX_DEPTH 64

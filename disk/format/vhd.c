@@ -71,13 +71,17 @@ static bool vhd_detect(const struct image_probe *probe)
 static int open_footer(struct vhd *vhd, const struct image_options *options, struct error *err)
 {
 	struct source *file = vhd->image.file;
-	cleanup_free struct image_probe *probe = NULL;
+	cleanup_free struct image_probe *read = NULL;
+	const struct image_probe *probe = options->probe;
 	struct error why, copy_why;
 	int r;
 
-	r = image_probe_read(file, &probe, err);
-	if (r < 0)
-		return r;
+	if (!probe) {
+		r = image_probe_read(file, &read, err);
+		if (r < 0)
+			return r;
+		probe = read;
+	}
 	r = footer_at_end(probe, &vhd->footer, &vhd->data_end, &why);
 	if (r < 0) {
 		if (vhd_footer_load(probe->head, &vhd->footer, &copy_why) < 0 ||

@@ -106,7 +106,7 @@ static int open_chain(const struct cli_call *call, const char *url, struct sourc
 		.message = say,
 		.arg = (void *)call,
 	};
-	struct cli_source extra[MAX_SOURCES];
+	struct cli_source extra[MAX_SOURCES] = { { 0 } };
 	struct chain_source sources[MAX_SOURCES + 1] = { { .url = url } };
 	bool more = cli_option(call->verb, "source", strlen("source")) != NULL;
 	size_t n = 0;
@@ -118,7 +118,7 @@ static int open_chain(const struct cli_call *call, const char *url, struct sourc
 			break;
 		}
 		r = cli_source_parse(text, &extra[n], err);
-		if (r < 0)
+		if (r != 0)
 			break;
 		sources[n + 1] =
 			(struct chain_source){ extra[n].url, extra[n].priority, extra[n].digest };

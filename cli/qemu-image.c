@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <libnbd.h>
 
@@ -22,8 +23,6 @@
 
 /* Zeros are left out in runs of whole pieces of this size: qcow2's clusters. */
 #define PIECE (64 * KIB)
-
-extern char **environ;
 
 struct qemu_writer {
 	struct writer writer;
@@ -157,5 +156,5 @@ int qemu_image_convert(struct image *image, const char *path, const char *subfor
 		r = create_image(passing, format, subformat, image->size, err);
 	if (r == 0)
 		r = open_writer(out, passing, format, image->size, &writer, err);
-	return r < 0 ? r : image_write_out(image, out, writer, options, ret, err);
+	return r == 0 ? image_write_out(image, out, writer, options, ret, err) : r;
 }

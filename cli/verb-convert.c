@@ -145,7 +145,7 @@ static int convert(const struct cli_call *call, struct image *image, enum image_
 static int run(const struct cli_call *call, struct error *err)
 {
 	cleanup(image_close) struct image *image = NULL;
-	enum image_format format;
+	enum image_format format = IMAGE_AUTO;
 	int r = target_format(call, &format, err);
 
 	if (r == 0)
@@ -153,9 +153,7 @@ static int run(const struct cli_call *call, struct error *err)
 	if (r == 0)
 		r = cli_image_open(call, call->arguments[0], cli_text(call, "from", "auto"),
 		                   cli_text(call, "source-parent", NULL), true, &image, err);
-	if (r < 0)
-		return r;
-	return convert(call, image, format, err);
+	return r == 0 ? convert(call, image, format, err) : r;
 }
 
 const struct cli_verb verb_convert = {

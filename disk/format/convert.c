@@ -288,5 +288,5 @@ int image_convert(struct image *image, const char *path, const struct convert_op
 	r = output_open(path, options->force, &out, err);
 	if (r == 0)
 		r = open_writer(out, size, options, &writer, err);
-	return r < 0 ? r : image_write_out(image, out, writer, options, ret, err);
+	return r == 0 ? image_write_out(image, out, writer, options, ret, err) : r;
 }

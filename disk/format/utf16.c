@@ -102,7 +102,7 @@ int utf16_encode(const char *text, bool big_endian, uint8_t *out, size_t room, s
 	size_t used = 0;
 
 	while (*in) {
-		uint32_t c;
+		uint32_t c = 0;
 		size_t n = get_utf8(in, &c);
 		size_t bytes = c >= 0x10000 ? 4 : 2;
 

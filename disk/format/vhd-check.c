@@ -93,7 +93,7 @@ static int describe_dynamic(struct vhd *vhd, json_t *info, struct error *err)
 		return r;
 	json_object_set_new(info, "block_size", json_integer(vhd->header.block_size));
 	json_object_set_new(info, "allocated",
-	                    json_integer((json_int_t)(blocks * vhd->header.block_size)));
+	                    json_integer((json_int_t)blocks * vhd->header.block_size));
 	if (vhd->footer.type == VHD_DIFFERENCING) {
 		cleanup_free char *name =
 			utf16_path(vhd->header.parent_name, sizeof(vhd->header.parent_name), true);

@@ -90,7 +90,7 @@ static struct image *open_image(const char *path)
 {
 	struct image_options options = { .url = path };
 	struct source *file;
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	if (source_open(path, NULL, &file, &err) < 0 ||
@@ -264,7 +264,7 @@ TEST(azure_gets_a_fixed_file_of_whole_mebibytes_and_a_footer)
 	cleanup_free uint8_t *content = make_content(3 * MIB + 512, 1, 0);
 	struct convert_options options = fixed;
 	struct stat st;
-	struct image *image;
+	struct image *image = NULL;
 
 	options.azure = true;
 	write_sparse(in_dir("a.raw"), content, 3 * MIB + 512);
@@ -287,7 +287,7 @@ TEST(the_geometry_is_exact_or_the_largest_there_is)
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		cleanup_free uint8_t *content = make_content(known[i].size, 1, 0);
-		struct image *image;
+		struct image *image = NULL;
 		json_t *info;
 
 		write_sparse(in_dir("a.raw"), content, known[i].size);
@@ -369,7 +369,7 @@ TEST(a_read_that_fails_leaves_nothing_behind_and_says_why)
 	struct source file = { .ops = &ops, .name = name, .identity = { .size = 64 * MIB } };
 	const struct image_options as_raw = { .format = IMAGE_RAW };
 	struct convert_result result;
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	assert_int_equal(image_open(&file, &as_raw, &image, NULL), 0);

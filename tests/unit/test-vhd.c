@@ -81,7 +81,7 @@ static int world_image(struct world *world, const char *name, const char *parent
 /* Open one file that must be sound. */
 static struct image *open_made(struct world *world, const char *name)
 {
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 	int r = world_image(world, name, NULL, &image, &err);
 
@@ -158,7 +158,7 @@ TEST(a_fixed_disk_reads_as_it_lies)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe fixed = { .type = VHD_FIXED, .size = 300 * KIB, .tag = 1 };
-	struct image *image;
+	struct image *image = NULL;
 
 	world_add(world, "a.vhd", make_vhd(&fixed));
 	image = open_made(world, "a.vhd");
@@ -188,7 +188,7 @@ static const struct recipe dynamic = {
 TEST(a_dynamic_disk_is_zero_where_it_has_no_block)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
-	struct image *image;
+	struct image *image = NULL;
 
 	world_add(world, "a.vhd", make_vhd(&dynamic));
 	image = open_made(world, "a.vhd");
@@ -203,7 +203,7 @@ TEST(a_range_in_one_piece_costs_one_request)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	uint8_t buf[16 * KIB];
-	struct image *image;
+	struct image *image = NULL;
 	uint64_t before;
 
 	world_add(world, "a.vhd", make_vhd(&dynamic));
@@ -229,7 +229,7 @@ TEST(arrival_is_counted_from_the_start_of_the_buffer_over_all_pieces)
 	cleanup_free uint8_t *buf = malloc(2 * BLOCK);
 	size_t last = 0;
 	struct source_read how = { .arrived = note_arrived, .arg = &last };
-	struct image *image;
+	struct image *image = NULL;
 
 	world_add(world, "a.vhd", make_vhd(&dynamic));
 	image = open_made(world, "a.vhd");
@@ -294,7 +294,7 @@ static uint8_t owned_in_grandchild(uint64_t sector)
 TEST(a_differencing_disk_takes_each_sector_from_the_nearest_file_that_has_it)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
-	struct image *image;
+	struct image *image = NULL;
 
 	world_add(world, "d/base.vhd", make_vhd(&dynamic));
 	world_add(world, "d/child.vhd", make_vhd(&child));
@@ -315,7 +315,7 @@ TEST(a_parent_is_known_by_its_id_not_by_its_name)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe impostor = dynamic, lost = child;
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	impostor.tag = 9;
@@ -343,7 +343,7 @@ TEST(a_missing_parent_is_reported_with_every_place_that_was_tried)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe impostor = dynamic, lost = child;
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	impostor.tag = 9;
@@ -363,7 +363,7 @@ TEST(a_far_child_cannot_name_a_file_of_this_host)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe lost = child;
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	lost.beside = NULL;
@@ -382,7 +382,7 @@ TEST(a_chain_that_loops_is_refused_by_name)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe a = child, b = child;
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	a.tag = 1, a.parent = 2, a.beside = "b.vhd";
@@ -406,7 +406,7 @@ TEST(a_chain_of_64_files_opens_and_one_of_65_does_not)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	static char names[65][16];
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	for (uint8_t i = 0; i < 65; i++) {
@@ -433,7 +433,7 @@ TEST(the_copy_at_the_start_stands_in_for_a_footer_that_a_crash_has_eaten)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct made made = make_vhd(&dynamic);
-	struct image *image;
+	struct image *image = NULL;
 
 	memset(made.data + made.len - VHD_FOOTER, 0x77, VHD_FOOTER);
 	world_add(world, "a.vhd", made);
@@ -449,7 +449,7 @@ TEST(a_footer_of_511_bytes_counts)
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe fixed = { .type = VHD_FIXED, .size = 300 * KIB, .tag = 1 };
 	struct made made = make_vhd(&fixed);
-	struct image *image;
+	struct image *image = NULL;
 
 	made.len--;
 	world_add(world, "a.vhd", made);
@@ -464,7 +464,7 @@ TEST(the_size_in_bytes_counts_more_than_the_geometry)
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe big = dynamic;
 	struct made made;
-	struct image *image;
+	struct image *image = NULL;
 
 	big.size = 40 * MIB;
 	big.block_size = 2 * MIB;
@@ -568,7 +568,7 @@ TEST(every_field_out_of_range_is_refused_by_name)
 	for (size_t i = 0; i < ARRAY_LEN(mutations); i++) {
 		cleanup(world_free) struct world *world = &(struct world){ 0 };
 		struct made made = make_vhd(&recipe);
-		struct image *image;
+		struct image *image = NULL;
 		struct error err;
 
 		if (mutations[i].where == HEADER) {
@@ -599,7 +599,7 @@ TEST(a_fixed_disk_that_lost_its_middle_is_refused)
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe fixed = { .type = VHD_FIXED, .size = 300 * KIB, .tag = 1 };
 	struct made made = make_vhd(&fixed);
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	memmove(made.data + 100 * KIB, made.data + 200 * KIB, made.len - 200 * KIB);
@@ -622,7 +622,7 @@ TEST(wrong_checksums_and_cookies_are_refused)
 	for (size_t i = 0; i < ARRAY_LEN(damage); i++) {
 		cleanup(world_free) struct world *world = &(struct world){ 0 };
 		struct made made = make_vhd(&dynamic);
-		struct image *image;
+		struct image *image = NULL;
 		struct error err;
 
 		made.data[damage[i].at] ^= 1;
@@ -638,7 +638,7 @@ TEST(a_footer_with_a_wrong_checksum_and_no_copy_is_refused_not_taken_as_raw)
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct recipe fixed = { .type = VHD_FIXED, .size = 300 * KIB, .tag = 1 };
 	struct made made = make_vhd(&fixed);
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 
 	made.data[made.len - 1] ^= 1;
@@ -658,7 +658,7 @@ static void expect_bad_entry(uint32_t block, uint32_t entry, const char *read_sa
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct made made = make_vhd(&dynamic);
-	struct image *image;
+	struct image *image = NULL;
 	struct error err;
 	uint8_t buf[VHD_SECTOR];
 	int r;
@@ -703,7 +703,7 @@ TEST(the_check_finds_a_copy_that_differs)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	struct made made = make_vhd(&dynamic);
-	struct image *image;
+	struct image *image = NULL;
 
 	store_be32(made.data + 24, 77);
 	fix_checksum(made.data, VHD_FOOTER, 64);
@@ -723,7 +723,7 @@ TEST(a_truncated_file_never_reads_as_something_else)
 	for (size_t len = 1; len < whole.len; len += len < 4096 ? 97 : 4093) {
 		struct image_options options = { .format = IMAGE_VHD };
 		struct source *file;
-		struct image *image;
+		struct image *image = NULL;
 		struct error err = { 0 };
 		int r;
 
@@ -765,7 +765,7 @@ TEST(a_locator_counts_its_space_in_sectors_or_in_bytes)
 TEST(info_says_what_the_headers_say)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
-	struct image *image;
+	struct image *image = NULL;
 	json_t *info;
 
 	world_add(world, "base.vhd", make_vhd(&dynamic));
@@ -797,7 +797,7 @@ TEST(many_threads_read_one_image)
 {
 	cleanup(world_free) struct world *world = &(struct world){ 0 };
 	pthread_t threads[8];
-	struct image *image;
+	struct image *image = NULL;
 
 	world_add(world, "base.vhd", make_vhd(&dynamic));
 	world_add(world, "child.vhd", make_vhd(&child));

@@ -1,93 +1,297 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The chain, first version: sources in order of priority, the next one on an error.
+ * The chain as a source: opening, the loop of one read, status.
+ *
+ * A read asks the first source by priority that is well.  When that fails, or delivers nothing for
+ * longer than it usually takes, the next one is asked for the rest at once.  When there is none
+ * left to ask the read waits until the keeper (chain-health.c) finds one well again, and fails at
+ * its deadline with what each source last said.  When all sources are aside it fails at once, as
+ * nothing will change that.
  */
 #include "disk/chain.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bits.h"
+#include "disk/chain-internal.h"
+#include "util/clock.h"
 
-struct link {
-	struct source *src;
-	char *digest;
-	int priority;
-	bool connected, aside;
-	struct error err;
-};
+#define RETRY_FIRST   (100 * NS_PER_MS)
+#define RETRY_MOST    (5 * NS_PER_SEC)
+#define RETRIES_QUICK 4 /* failures of one read at one source that its recovery makes good */
 
-struct chain {
-	struct source src;
-	struct chain_options options;
-	bool pinned;
-	pthread_mutex_t lock; /* guards connecting */
-	struct link *links;
-	size_t n;
-};
-
-static int ensure(struct chain *chain, struct link *link, const struct source_read *how,
-                  struct error *err)
+/* One sentence with what every source last said, each in its share of the room. */
+static int fail(struct chain *chain, int code, const char *what, struct error *err)
 {
-	int r = 0;
+	char text[sizeof(err->text)];
+	size_t used = 0, share = 360 / chain->n;
 
-	pthread_mutex_lock(&chain->lock);
-	if (!link->aside && !link->connected) {
-		r = source_connect(link->src, how, &link->err);
-		if (r == 0 && link->digest)
-			snprintf(link->src->identity.digest, sizeof(link->src->identity.digest),
-			         "%s", link->digest);
-		if (r == 0 && !chain->pinned) {
-			chain->src.identity = link->src->identity;
-			chain->pinned = true;
-		} else if (r == 0 &&
-		           !source_identity_agrees(&chain->src.identity, &link->src->identity)) {
-			error_set(&link->err, ESTALE, "%s: is another file or version, put aside",
-			          link->src->name);
-			link->aside = true;
-			if (chain->options.message)
-				chain->options.message(chain->options.arg, link->err.text);
-		}
-		link->connected = r == 0;
+	text[0] = '\0';
+	for (size_t i = 0; i < chain->n; i++) {
+		const struct chain_link *link = &chain->links[i];
+		bool silent = !link->error.text[0];
+		int n = snprintf(text + used, sizeof(text) - used, "%s%.*s%s", i ? "; " : "",
+		                 (int)share, silent ? link->src->name : link->error.text,
+		                 silent ? ": no answer yet" : "");
+
+		if (n < 0 || (size_t)n >= sizeof(text) - used)
+			break;
+		used += (size_t)n;
 	}
-	if (link->aside)
-		r = -ESTALE;
-	if (r < 0 && err)
-		*err = link->err;
-	pthread_mutex_unlock(&chain->lock);
-	return r;
+	return error_set(err, code, "%s: %s", what, text);
+}
+
+static bool all_aside(const struct chain *chain)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		if (chain->links[i].state != LINK_ASIDE)
+			return false;
+	return true;
+}
+
+/* May this read ask that source now?  If only its own backoff is in the way, *next_ns says so. */
+static bool may_ask(const struct chain_op *op, const struct chain_link *link, uint64_t now,
+                    uint64_t *next_ns)
+{
+	const struct op_link *mine = &op->links[link - op->chain->links];
+
+	if (link->state != LINK_WELL && link->state != LINK_UNTRIED)
+		return false;
+	if (mine->failures == 0 || now >= mine->next_ns ||
+	    (link->epoch != mine->epoch && mine->failures < RETRIES_QUICK))
+		return true;
+	*next_ns = min_u64(*next_ns, mine->next_ns);
+	return false;
+}
+
+/* The best source to ask, other than `except`. */
+static struct chain_link *pick(const struct chain_op *op, const struct chain_link *except,
+                               uint64_t now, uint64_t *next_ns)
+{
+	for (size_t i = 0; i < op->chain->n; i++) {
+		struct chain_link *link = &op->chain->links[i];
+
+		if (link != except && may_ask(op, link, now, next_ns))
+			return link;
+	}
+	return NULL;
+}
+
+static void note_failure(struct chain_op *op, const struct chain_link *link, uint64_t now)
+{
+	struct op_link *mine = &op->links[link - op->chain->links];
+
+	mine->failures++;
+	mine->epoch = link->epoch;
+	mine->next_ns = now + backoff_ns(mine->failures, RETRY_FIRST, RETRY_MOST);
+}
+
+/* Look at an attempt that may have ended: true when it has brought the read to its end. */
+static bool harvest(struct chain_op *op, struct attempt **at, uint64_t now)
+{
+	struct attempt *attempt = *at;
+	bool good;
+
+	if (!attempt || !attempt->done)
+		return false;
+	good = attempt->result == 0;
+	if (good) {
+		while (op->copying)
+			pthread_cond_wait(&op->changed, &op->chain->lock);
+		if (op->copied < op->len)
+			memcpy((char *)op->buf + op->copied,
+			       attempt->buf + (op->copied - attempt->skip), op->len - op->copied);
+		op->copied = op->len;
+	} else {
+		note_failure(op, attempt->at, now);
+	}
+	*at = NULL;
+	attempt_leave(attempt);
+	return good;
+}
+
+static struct attempt *ask(struct chain_op *op, struct chain_link *link)
+{
+	return attempt_start(link, ATTEMPT_READ, op->priority, op->len - op->copied,
+	                     op->off + op->copied, op, op->copied);
+}
+
+/*
+ * Leave a source that delivers nothing while another could.  Reads that nobody waits for may be
+ * held back by the source itself, and take as long as they take.
+ */
+static uint64_t check_stall(struct chain_op *op, uint64_t now)
+{
+	struct attempt *attempt = op->first;
+	struct chain_link *link = attempt->at;
+	uint64_t patience = link_patience_ns(link, attempt->len), since, next_ns = UINT64_MAX;
+	struct error err;
+
+	if (!attempt->running || op->priority != SOURCE_DEMAND || !pick(op, link, now, &next_ns))
+		return UINT64_MAX;
+	since = max_u64(attempt->started_ns, link->progress_ns);
+	if (now < since + patience)
+		return since + patience;
+	error_set(&err, ETIMEDOUT, "%s: delivers nothing for %.1f s, the next source is asked",
+	          link->src->name, (double)patience / (double)NS_PER_SEC);
+	link_failed(link, ATTEMPT_READ, attempt->off, &err);
+	note_failure(op, link, now);
+	op->first = NULL;
+	attempt_leave(attempt);
+	return now;
+}
+
+/* Send the read to a second source when it is time for that. */
+static uint64_t check_hedge(struct chain_op *op, uint64_t now)
+{
+	uint64_t at = hedge_at_ns(op), next_ns = UINT64_MAX;
+	struct chain_link *link;
+
+	if (at == UINT64_MAX || now < at)
+		return at;
+	link = pick(op, op->first->at, now, &next_ns);
+	if (!link)
+		return UINT64_MAX;
+	if (!hedge_charge(op->chain, op->len - op->copied)) {
+		op->hedge_refused = true;
+		return UINT64_MAX;
+	}
+	op->hedge = ask(op, link);
+	link->hedges += op->hedge != NULL;
+	op->hedge_refused = op->hedge == NULL;
+	return UINT64_MAX;
+}
+
+static void wait_until(struct chain *chain, pthread_cond_t *cond, uint64_t ns)
+{
+	struct timespec until = timespec_of(ns);
+
+	pthread_cond_clockwait(cond, &chain->lock, CLOCK_MONOTONIC, &until);
+}
+
+/* One turn of the loop.  1: go on; 0 or -errno: the read is over. */
+static int turn(struct chain_op *op, struct error *err)
+{
+	struct chain *chain = op->chain;
+	uint64_t now = now_ns(), next = op->deadline_ns;
+	struct chain_link *link;
+	char what[128];
+
+	if (harvest(op, &op->first, now) || harvest(op, &op->hedge, now))
+		return 0;
+	if (!op->first && op->hedge)
+		op->first = take_ptr(op->hedge);
+	if (!op->first && all_aside(chain)) {
+		snprintf(what, sizeof(what), "no source has this file any more");
+		return fail(chain, ESTALE, what, err);
+	}
+	if (now >= op->deadline_ns) {
+		snprintf(what, sizeof(what), "no source delivered %zu bytes at %llu in time",
+		         op->len, (unsigned long long)op->off);
+		return fail(chain, EIO, what, err);
+	}
+	if (!op->first) {
+		link = pick(op, NULL, now, &next);
+		if (link) {
+			op->first = ask(op, link);
+			op->hedge_refused = false;
+			return op->first ? 1 : error_sys(err, ENOMEM, "%s", chain->src.name);
+		}
+		chain->waiting++;
+		pthread_cond_signal(&chain->keep);
+		wait_until(chain, &chain->changed, next);
+		chain->waiting--;
+		return 1;
+	}
+	next = min_u64(next, check_hedge(op, now));
+	next = min_u64(next, check_stall(op, now));
+	if (op->first && !op->first->done)
+		wait_until(chain, &op->changed, next);
+	return 1;
 }
 
 static int chain_read(struct source *src, void *buf, size_t len, uint64_t off,
                       const struct source_read *how, struct error *err)
 {
 	struct chain *chain = container_of(src, struct chain, src);
-	int r = -EIO;
+	struct chain_op op = {
+		.chain = chain,
+		.buf = buf,
+		.len = len,
+		.off = off,
+		.deadline_ns = now_ns() + chain->deadline_ms * NS_PER_MS,
+		.links = calloc(chain->n, sizeof(*op.links)),
+	};
+	int r;
 
-	for (size_t i = 0; i < chain->n; i++) {
-		r = ensure(chain, &chain->links[i], how, err);
-		if (r == 0)
-			r = source_read(chain->links[i].src, buf, len, off, how, err);
-		if (r == 0) {
-			__atomic_add_fetch(&src->bytes_fetched, len, __ATOMIC_RELAXED);
-			__atomic_add_fetch(&src->requests, 1, __ATOMIC_RELAXED);
-			return 0;
-		}
+	if (!op.links)
+		return error_sys(err, ENOMEM, "%s", src->name);
+	if (how) {
+		op.priority = how->priority;
+		op.arrived = how->arrived;
+		op.arg = how->arg;
+		if (how->deadline_ns)
+			op.deadline_ns = how->deadline_ns;
 	}
+	pthread_cond_init(&op.changed, NULL);
+	pthread_mutex_lock(&chain->lock);
+	if (!chain->used) {
+		chain->used = true;
+		pthread_cond_signal(&chain->keep);
+	}
+	list_append(&chain->reading, &op.link);
+	do
+		r = turn(&op, err);
+	while (r == 1);
+	list_remove(&op.link);
+	if (op.first)
+		attempt_leave(op.first);
+	if (op.hedge)
+		attempt_leave(op.hedge);
+	if (r == 0)
+		chain->delivered += len;
+	pthread_mutex_unlock(&chain->lock);
+	pthread_cond_destroy(&op.changed);
+	free(op.links);
 	return r;
 }
 
+/*
+ * Extents are asked of the first source that is well and knows them.  They only save work, so what
+ * cannot be learnt is data, and no failure.
+ */
 static int chain_extent(struct source *src, uint64_t off, uint64_t max,
                         enum source_extent *ret_kind, uint64_t *ret_len, struct error *err)
 {
 	struct chain *chain = container_of(src, struct chain, src);
+	struct chain_op op = { .chain = chain,
+		               .deadline_ns = now_ns() + chain->stall_ms * NS_PER_MS };
+	struct attempt *attempt = NULL;
 
-	for (size_t i = 0; i < chain->n; i++)
-		if (ensure(chain, &chain->links[i], NULL, err) == 0 &&
-		    source_extent(chain->links[i].src, off, max, ret_kind, ret_len, err) == 0)
-			return 0;
+	(void)err;
 	*ret_kind = SOURCE_EXTENT_DATA;
 	*ret_len = max;
+	pthread_cond_init(&op.changed, NULL);
+	pthread_mutex_lock(&chain->lock);
+	for (size_t i = 0; i < chain->n && !attempt; i++) {
+		struct chain_link *link = &chain->links[i];
+
+		if (link->state == LINK_WELL && link->src->ops->extent)
+			attempt = attempt_start(link, ATTEMPT_EXTENT, SOURCE_DEMAND, (size_t)max,
+			                        off, &op, 0);
+	}
+	while (attempt && !attempt->done && now_ns() < op.deadline_ns)
+		wait_until(chain, &op.changed, op.deadline_ns);
+	if (attempt && attempt->done && attempt->result == 0) {
+		*ret_kind = attempt->extent_kind;
+		*ret_len = attempt->extent_len;
+	}
+	if (attempt)
+		attempt_leave(attempt);
+	pthread_mutex_unlock(&chain->lock);
+	pthread_cond_destroy(&op.changed);
 	return 0;
 }
 
@@ -95,11 +299,13 @@ static void chain_close(struct source *src)
 {
 	struct chain *chain = container_of(src, struct chain, src);
 
-	for (size_t i = 0; i < chain->n; i++) {
+	chain_stop_workers(chain);
+	for (size_t i = 0; i < chain->n; i++)
 		source_close(chain->links[i].src);
-		free(chain->links[i].digest);
-	}
 	free(chain->links);
+	pthread_cond_destroy(&chain->changed);
+	pthread_cond_destroy(&chain->work);
+	pthread_cond_destroy(&chain->keep);
 	pthread_mutex_destroy(&chain->lock);
 	free(src->name);
 	free(chain);
@@ -111,49 +317,144 @@ static const struct source_ops chain_ops = {
 	.close = chain_close,
 };
 
+/* "sha256:" and 64 hex digits, taken in lower case. */
+static int copy_digest(const char *text, char out[72], struct error *err)
+{
+	size_t n = strlen(text);
+
+	if (strncmp(text, "sha256:", 7) != 0 || n != 71 ||
+	    strspn(text + 7, "0123456789abcdefABCDEF") != 64)
+		return error_set(err, EINVAL,
+		                 "'%.80s' is not a digest, which is sha256: and 64 hex digits",
+		                 text);
+	for (size_t i = 0; i <= n; i++)
+		out[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] | 0x20 : text[i]);
+	return 0;
+}
+
+/* Put one more source into its place by priority. */
+static int add_link(struct chain *chain, const struct chain_source *given, struct error *err)
+{
+	struct chain_link link = { .chain = chain, .priority = given->priority };
+	size_t at = chain->n;
+	int r = given->digest ? copy_digest(given->digest, link.digest, err) : 0;
+
+	if (r == 0)
+		r = source_create(given->url, &chain->options.source, &link.src, err);
+	if (r < 0)
+		return r;
+	for (; at > 0 && chain->links[at - 1].priority > link.priority; at--)
+		chain->links[at] = chain->links[at - 1];
+	chain->links[at] = link;
+	chain->n++;
+	return 0;
+}
+
+/* Ask one after the other until one says what the file is. */
+static int pin(struct chain *chain, struct error *err)
+{
+	static const struct source_read how = { .priority = SOURCE_DEMAND };
+	int r = 0;
+
+	for (size_t i = 0; i < chain->n; i++) {
+		struct chain_link *link = &chain->links[i];
+		struct error why = { 0 };
+
+		r = link_connect(link, &how, &why);
+		pthread_mutex_lock(&chain->lock);
+		if (r == 0)
+			link_succeeded(link, ATTEMPT_PROBE, 0, 0);
+		else
+			link_failed(link, ATTEMPT_PROBE, 0, &why);
+		pthread_mutex_unlock(&chain->lock);
+		if (r == 0)
+			return 0;
+	}
+	if (chain->n == 1) {
+		if (err)
+			*err = chain->links[0].error;
+		return r;
+	}
+	return fail(chain, -r, "no source answers", err);
+}
+
+static struct chain *new_chain(size_t n, const struct chain_options *options)
+{
+	struct chain *chain = calloc(1, sizeof(*chain));
+
+	if (!chain)
+		return NULL;
+	chain->src.ops = &chain_ops;
+	if (options)
+		chain->options = *options;
+	else
+		chain->options.hedge_percent = CHAIN_DEFAULT_HEDGE_PERCENT;
+	chain->stall_ms = chain->options.source.stall_ms ? chain->options.source.stall_ms
+	                                                 : SOURCE_DEFAULT_STALL_MS;
+	chain->deadline_ms = chain->options.source.deadline_ms ? chain->options.source.deadline_ms
+	                                                       : SOURCE_DEFAULT_DEADLINE_MS;
+	pthread_mutex_init(&chain->lock, NULL);
+	pthread_cond_init(&chain->changed, NULL);
+	pthread_cond_init(&chain->work, NULL);
+	pthread_cond_init(&chain->keep, NULL);
+	for (size_t i = 0; i < CHAIN_PRIORITIES; i++)
+		list_init(&chain->queue[i]);
+	list_init(&chain->running);
+	list_init(&chain->reading);
+	chain->links = calloc(n, sizeof(*chain->links));
+	if (!chain->links) {
+		chain_close(&chain->src);
+		return NULL;
+	}
+	return chain;
+}
+
 int chain_open(const struct chain_source *sources, size_t n, const struct chain_options *options,
                const struct source_identity *expected, struct source **ret, struct error *err)
 {
 	cleanup(source_close) struct source *src = NULL;
-	struct chain *chain = calloc(1, sizeof(*chain));
+	struct chain *chain;
 	int r = 0;
 
+	if (n == 0 || n > CHAIN_MAX_SOURCES)
+		return error_set(err, EINVAL, "a chain has 1 to %d sources, not %zu",
+		                 CHAIN_MAX_SOURCES, n);
+	chain = new_chain(n, options);
 	if (!chain)
-		return error_sys(err, ENOMEM, "chain");
+		return error_sys(err, ENOMEM, "%s", sources[0].url);
 	src = &chain->src;
-	src->ops = &chain_ops;
-	pthread_mutex_init(&chain->lock, NULL);
-	if (options)
-		chain->options = *options;
-	chain->links = calloc(n, sizeof(*chain->links));
-	if (!chain->links)
-		return error_sys(err, ENOMEM, "chain");
-	for (size_t i = 0; i < n; i++) {
-		size_t at = chain->n;
-
-		for (; at > 0 && chain->links[at - 1].priority > sources[i].priority; at--)
-			chain->links[at] = chain->links[at - 1];
-		chain->links[at] = (struct link){
-			.priority = sources[i].priority,
-			.digest = sources[i].digest ? strdup(sources[i].digest) : NULL,
-		};
-		chain->n++;
-		r = source_create(sources[i].url, options ? &options->source : NULL,
-		                  &chain->links[at].src, err);
-		if (r < 0)
-			return r;
-	}
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add_link(chain, &sources[i], err);
+	if (r < 0)
+		return r;
 	src->name = strdup(chain->links[0].src->name);
+	if (!src->name)
+		return error_sys(err, ENOMEM, "%s", sources[0].url);
 	if (expected) {
 		src->identity = *expected;
 		chain->pinned = true;
+	} else {
+		r = pin(chain, err);
 	}
-	for (size_t i = 0; i < n && !chain->pinned; i++)
-		r = ensure(chain, &chain->links[i], NULL, err);
-	if (!chain->pinned)
-		return r;
-	*ret = take_ptr(src);
-	return 0;
+	if (r == 0)
+		r = chain_start_keeper(chain, err);
+	if (r == 0)
+		*ret = take_ptr(src);
+	return r;
+}
+
+static json_t *link_status(const struct chain_link *link)
+{
+	const struct source *src = link->src;
+	bool shown = link->state == LINK_FAILING || link->state == LINK_ASIDE;
+
+	return json_pack("{s:s, s:i, s:s, s:s?, s:f, s:I, s:I, s:I}", "url", src->name, "priority",
+	                 link->priority, "state", link_state_name(link->state), "error",
+	                 shown ? link->error.text : NULL, "latency_ms",
+	                 (double)link->latency_ns / (double)NS_PER_MS, "bytes",
+	                 (json_int_t)__atomic_load_n(&src->bytes_fetched, __ATOMIC_RELAXED),
+	                 "requests", (json_int_t)__atomic_load_n(&src->requests, __ATOMIC_RELAXED),
+	                 "hedges", (json_int_t)link->hedges);
 }
 
 json_t *chain_status(struct source *src)
@@ -161,12 +462,9 @@ json_t *chain_status(struct source *src)
 	struct chain *chain = container_of(src, struct chain, src);
 	json_t *list = json_array();
 
+	pthread_mutex_lock(&chain->lock);
 	for (size_t i = 0; i < chain->n; i++)
-		json_array_append_new(list,
-		                      json_pack("{s:s, s:i, s:s}", "url", chain->links[i].src->name,
-		                                "priority", chain->links[i].priority, "state",
-		                                chain->links[i].aside       ? "aside"
-		                                : chain->links[i].connected ? "well"
-		                                                            : "untried"));
+		json_array_append_new(list, link_status(&chain->links[i]));
+	pthread_mutex_unlock(&chain->lock);
 	return list;
 }

@@ -5,7 +5,7 @@
  * It chooses the best healthy source for every read, fails over at once on an error or a stall,
  * goes back when a better one is well again, sends a slow demand read to the next source too (a
  * hedge), and retries with backoff until the read's deadline.  Sources must agree on what the file
- * is; one that disagrees is put aside with a message.  How: docs/disk-engine.md.
+ * is; one that disagrees is put aside with a message.  How: docs/sources.md.
  */
 #ifndef DISK_CHAIN_H
 #define DISK_CHAIN_H
@@ -24,7 +24,10 @@ struct chain_source {
 struct chain_options {
 	struct source_options source;
 	unsigned int hedge_percent; /* most extra bytes that hedging may fetch; 0 turns it off */
-	/* One line about a source that fails, is put aside, or is well again.  Any thread. */
+	/*
+	 * One line about a source that fails, is put aside, or is well again.  From any thread, one
+	 * call at a time; must not call the chain.
+	 */
 	void (*message)(void *arg, const char *text);
 	void *arg;
 };

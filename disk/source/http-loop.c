@@ -87,9 +87,10 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
 		return len; /* 1xx precedes the answer, trailers follow it */
 	http_window_answered(&req->http->window, req->progress_ns - req->started_ns);
 	http_judge(req);
-	/* A whole file where a range was asked for, say, is not waited for. */
+	/* A short page of a refusal is read to its end; neither a whole file, nor nonsense. */
 	if (req->verdict == HTTP_REFUSED &&
-	    !(req->answer.has_length && req->answer.length <= REFUSED_BODY))
+	    !(req->answer.has_length && req->answer.length <= REFUSED_BODY &&
+	      req->result != -EPROTO))
 		return 0;
 	return len;
 }

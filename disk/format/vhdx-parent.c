@@ -173,6 +173,9 @@ int vhdx_parent_open(struct vhdx *v, const struct image_options *options, struct
 		                    : i == 1 ? places.absolute
 		                             : places.volume;
 
+		/* So that a file has one name, by which a loop is noticed. */
+		while (place && strncmp(place, "./", 2) == 0)
+			place += 2;
 		if (place && place[0])
 			at[request.n++] = place;
 	}

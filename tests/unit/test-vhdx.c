@@ -166,7 +166,6 @@ TEST(a_differencing_disk_takes_each_sector_from_the_nearest_file_that_has_it)
 	struct error err = { 0 };
 
 	files_add(&files, "/vm/disk", child, MADE_LEN);
-	files_add(&files, "/vm/./parent.vhdx", parent, MADE_LEN);
 	files_add(&files, "/vm/parent.vhdx", parent, MADE_LEN);
 	if (files_image(&files, "/vm/disk", NULL, &image, &err) < 0)
 		fail_msg("%s", err.text);
@@ -232,7 +231,6 @@ TEST(a_parent_with_another_guid_is_passed_over)
 	struct image *image;
 
 	files_add(&files, "/vm/disk", child, MADE_LEN);
-	files_add(&files, "/vm/./parent.vhdx", wrong, MADE_LEN);
 	files_add(&files, "/vm/parent.vhdx", wrong, MADE_LEN);
 	files_add(&files, "/else/where", right, MADE_LEN);
 	assert_true(files_image(&files, "/vm/disk", NULL, &image, &err) < 0);
@@ -255,7 +253,6 @@ TEST(a_disk_that_is_its_own_ancestor_is_refused)
 	make_child(b, back);
 	files_add(&files, "/vm/disk", a, MADE_LEN);
 	files_add(&files, "/vm/parent.vhdx", b, MADE_LEN);
-	files_add(&files, "/vm/./parent.vhdx", b, MADE_LEN);
 	assert_true(files_image(&files, "/vm/disk", NULL, &image, &err) < 0);
 	if (!strstr(err.text, "a child of itself"))
 		fail_msg("%s", err.text);

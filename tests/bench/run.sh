@@ -1,0 +1,303 @@
+#!/usr/bin/env bash
+# Measure Sill against what else there is, all in one run on one machine.
+#
+#   RUNS=3        how often each way of booting is measured; the median counts
+#   WAYS="a b…"   only these ways (see `ways` below)
+#   PARTS="boot blocks fio"
+#
+# Every way boots the same sample machine in the same virtual computer.  Ways that fetch do so from
+# one nginx through a link of 100 Mbit/s and 30 ms round trip (shaper.c).  The clock runs from the
+# first command to the guest agent's first answer; bytes are those that came over the link by then,
+# headers included.  Rounds go through all ways in turn, so that a slow minute hits every way.
+# Results: build/bench/*.json, and build/bench/table.md, which is what docs/benchmarks.md shows.
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} SILL_CACHE=${SILL_CACHE:-$PWD/build}
+runs=${RUNS:-3}
+parts=${PARTS:-boot blocks fio}
+ways=${WAYS:-local cold trace warm qemu-http nbdkit download}
+mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3}
+results=$PWD/build/bench
+mkdir -p "$results"
+
+ninja -C "$SILL_BUILD" --quiet >"$results/build.log" 2>&1 || { cat "$results/build.log"; exit 1; }
+machines/debian-12/build.sh "$SILL_CACHE/machines/debian-12" || exit 1
+. tests/integration/lib.sh
+image=$machines/debian-12
+
+# Near stores and overlays lie where a person's would: on the disk, not in memory.
+heap=$(mktemp -d "$results/heap.XXXXXX")
+trap 'lib_clean; rm -rf "$heap"' EXIT
+
+now() { date +%s.%N; }
+since() { echo "$(now) - $1" | bc; }
+
+# The file systems of the far: as a VHD, raw, and compressed, whatever each way can use best.
+prepare()
+{
+	mkdir -p "$heap/www"
+	ln -s "$image/disk.vhd" "$heap/www/disk.vhd"
+	ln -s "$image/disk.raw" "$heap/www/disk.raw"
+	[ "$image/disk.zip.qcow2" -nt "$image/disk.raw" ] ||
+		qemu-img convert -c -O qcow2 "$image/disk.raw" "$image/disk.zip.qcow2" || return 1
+	ln -s "$image/disk.zip.qcow2" "$heap/www/disk.qcow2"
+	web far "$heap/www"
+}
+
+# A new link for each boot: $url, and link_bytes for what came down.
+link_up()
+{
+	rm -f "$work/link.port" "$work/link.bytes"
+	background "$work/link.port" "$SILL_BUILD/tests/bench/shaper" $mbit $((rtt_ms / 2)) \
+		"$(cat "$work/far.port")" "$work/link.bytes"
+	link_pid=$background_pid
+	wait_for 10 test -s "$work/link.port" || return 1
+	url=http://127.0.0.1:$(cat "$work/link.port")
+}
+
+link_bytes()
+{
+	rm -f "$work/link.bytes"
+	kill -USR1 "$link_pid"
+	wait_for 10 test -s "$work/link.bytes" && cut -d' ' -f2 "$work/link.bytes"
+}
+
+end_of()
+{
+	kill "$1" 2>/dev/null
+	wait_for 20 gone "$1" || kill -KILL "$1"
+	rm -f "$work/pids/$1"
+}
+
+# The virtual computer of `sill run`, for the others: machine/qemu.c has the same devices.
+# qemu_ready BLOCKDEV…: starts it on the node disk0 and waits for the agent.
+qemu_ready()
+{
+	local arguments=() node
+	for node in "$@"; do
+		arguments+=(-blockdev "$node")
+	done
+	rm -rf "$work/vm"
+	mkdir "$work/vm"
+	cp /usr/share/OVMF/OVMF_VARS_4M.fd "$work/vm/vars.fd"
+	background "$work/vm/log" qemu-system-x86_64 -nodefaults -no-user-config -accel tcg,thread=multi \
+		-machine q35,pflash0=uefi-code,pflash1=uefi-vars -cpu max,la57=off \
+		-smp cpus=2,sockets=1,cores=2,threads=1 -m 2048M -rtc base=utc -display none \
+		-blockdev driver=file,node-name=uefi-code,read-only=on,filename=/usr/share/OVMF/OVMF_CODE_4M.fd \
+		-blockdev driver=file,node-name=uefi-vars,filename="$work/vm/vars.fd" \
+		-chardev socket,id=agent,path="$work/vm/agent",server=on,wait=off \
+		-chardev file,id=console,path="$work/vm/console" -device isa-serial,chardev=console \
+		-device virtio-serial-pci,id=channels \
+		-device virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0 \
+		-object rng-builtin,id=random -device virtio-rng-pci,rng=random \
+		-netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile= \
+		-object iothread,id=disk-thread "${arguments[@]}" \
+		-device virtio-blk-pci,drive=disk0,iothread=disk-thread,num-queues=2,bootindex=1
+	vm_pid=$background_pid
+	"$SILL_BUILD/tests/bench/until-ready" "$work/vm/agent" $patience || {
+		cat "$work/vm/log"
+		tail -n 5 "$work/vm/console"
+		return 1
+	}
+}
+
+# overlay FORMAT FILE: makes a fresh qcow2 over it and starts from that.
+overlay()
+{
+	qemu-img create -q -f qcow2 -F "$1" -b "$2" "$heap/overlay.qcow2" || return 1
+	qemu_ready "driver=qcow2,node-name=disk0,discard=unmap,file.driver=file,file.filename=$heap/overlay.qcow2"
+}
+
+boot_local() { overlay raw "$image/disk.raw"; }
+
+boot_qemu_http()
+{
+	qemu-img create -q -f qcow2 "$heap/overlay.qcow2" 2G || return 1
+	qemu_ready "{\"driver\": \"copy-on-read\", \"node-name\": \"disk0\", \"file\": {
+		\"driver\": \"qcow2\", \"file\": {\"driver\": \"file\", \"filename\": \"$heap/overlay.qcow2\"},
+		\"backing\": {\"driver\": \"qcow2\", \"file\": {\"driver\": \"http\", \"url\": \"$url/disk.qcow2\",
+		\"readahead\": 262144}}}}"
+}
+
+boot_nbdkit()
+{
+	background "$work/nbdkit.log" env TMPDIR="$heap" nbdkit -f -U "$work/nbd" --filter=cow --filter=cache \
+		--filter=readahead curl "$url/disk.raw" cache-on-read=true
+	server_pid=$background_pid
+	wait_for 20 test -S "$work/nbd" || return 1
+	qemu_ready "driver=nbd,node-name=disk0,discard=unmap,server.type=unix,server.path=$work/nbd"
+}
+
+boot_download()
+{
+	curl -sSf -o "$heap/download.qcow2" "$url/disk.qcow2" && overlay qcow2 "$heap/download.qcow2"
+}
+
+sill_ready()
+{
+	sill run --name "bench$RANDOM" --firmware uefi --accel tcg --wait=$patience "$url/disk.vhd" >"$work/sill.log" 2>&1 || {
+		cat "$work/sill.log"
+		return 1
+	}
+}
+
+# A first boot leaves a trace; the export of it is what another computer would have been given.
+boot_cold() { SILL_STATE=$heap/cold sill_ready; }
+boot_trace() { SILL_STATE=$heap/trace sill_ready; }
+boot_warm() { SILL_STATE=$heap/warm sill_ready; }
+
+before_trace()
+{
+	[ -f "$work/trace" ] || {
+		SILL_STATE=$heap/first sill_ready && end_machines "$heap/first" &&
+			SILL_STATE=$heap/first sill trace export "$url/disk.vhd" "$work/trace"
+	} || return 1
+	SILL_STATE=$heap/trace sill trace import "$url/disk.vhd" "$work/trace"
+}
+
+before_warm()
+{
+	SILL_STATE=$heap/warm sill_ready && end_machines "$heap/warm"
+}
+
+end_machines()
+{
+	local name
+	for name in $(SILL_STATE=$1 sill list --json | jq -r '.[].name'); do
+		SILL_STATE=$1 sill stop --force "$name" >/dev/null && SILL_STATE=$1 sill delete --yes "$name" >/dev/null
+	done
+}
+
+# One boot by one way, as one line of JSON.
+measure()
+{
+	local way=$1 function=${1//-/_} start seconds bytes status
+	vm_pid='' server_pid=''
+	link_up || return 1
+	! declare -F "before_$function" >/dev/null || "before_$function" || return 1
+	local before
+	before=$(link_bytes)
+	start=$(now)
+	"boot_$function"
+	status=$?
+	seconds=$(since "$start")
+	bytes=$(($(link_bytes) - before))
+	[ -z "$vm_pid" ] || end_of "$vm_pid"
+	[ -z "$server_pid" ] || end_of "$server_pid"
+	[ ! -d "$heap/$way" ] || end_machines "$heap/$way"
+	end_of "$link_pid"
+	rm -rf "$heap"/{overlay.qcow2,download.qcow2,cold,trace,warm,first}
+	[ $status -eq 0 ] || { echo "bench: $way failed" >&2; return 1; }
+	printf '{"way": "%s", "seconds": %.2f, "bytes": %d}\n' "$way" "$seconds" "$bytes"
+}
+
+# Distinct blocks of 4 KiB that a boot reads: what any way has to fetch at least.
+count_blocks()
+{
+	background "$work/nbdkit.log" env TMPDIR="$heap" nbdkit -f -U "$work/nbd" --filter=cow --filter=log file \
+		"$image/disk.raw" logfile="$work/reads"
+	local pid=$background_pid
+	wait_for 20 test -S "$work/nbd" &&
+		qemu_ready "driver=nbd,node-name=disk0,discard=unmap,server.type=unix,server.path=$work/nbd" || return 1
+	end_of "$vm_pid"
+	end_of "$pid"
+	sed -n 's/.* Read id=[0-9]* offset=\(0x[0-9a-f]*\) count=\(0x[0-9a-f]*\) .*/\1 \2/p' "$work/reads" |
+		while read -r offset count; do
+			printf '%d %d\n' "$offset" "$count"
+		done | awk '
+			{ n++; for (b = int($1 / 4096); b * 4096 < $1 + $2; b++) if (!(b in seen)) { seen[b]; blocks++ } }
+			END { printf "{\"requests\": %d, \"blocks\": %d, \"bytes\": %d}\n", n, blocks, blocks * 4096 }'
+}
+
+fio_once()
+{
+	fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$1" --rw="$2" --bs=4k --iodepth="$3" \
+		--time_based --runtime="$fio_seconds" --size=1G --randrepeat=1 --output-format=json 2>/dev/null |
+		jq --arg mode "$2" '.jobs[0][if $mode == "randread" then "read" else "write" end].iops'
+}
+
+# Servers of the same bytes, all near: Sill with everything fetched, a raw file, a qcow2.
+measure_fio()
+{
+	local state=$heap/fio mode depth pair server
+	cp --sparse=always "$image/disk.raw" "$heap/fio.raw"
+	qemu-img convert -O qcow2 "$image/disk.raw" "$heap/fio.qcow2"
+	export SILL_STATE=$state
+	sill create --name fio "$(cat "$work/far.url")/disk.vhd" >/dev/null && sill disk fill fio >/dev/null || return 1
+	background "$work/serve.log" sill disk serve --socket "$work/sill" fio
+	background "$work/file.log" nbdkit -f -U "$work/file" file "$heap/fio.raw"
+	background "$work/qcow2.log" qemu-nbd --persistent --shared=0 --discard=unmap -f qcow2 -k "$work/qcow2" "$heap/fio.qcow2"
+	for server in sill file qcow2; do
+		wait_for 20 test -S "$work/$server" || { cat "$work"/*.log; return 1; }
+		# Reads of a hole are no reads: every server has the blocks written once.
+		fio --name=fill --ioengine=nbd --uri="nbd+unix:///?socket=$work/$server" --rw=write --bs=1M \
+			--size=1G --iodepth=4 --output-format=json >/dev/null 2>&1 || return 1
+	done
+	for mode in randread randwrite; do
+		for depth in 1 32; do
+			for ((pair = 0; pair < fio_pairs; pair++)); do
+				for server in sill file sill qcow2; do
+					printf '{"server": "%s", "mode": "%s", "depth": %d, "iops": %.0f}\n' $server $mode \
+						$depth "$(fio_once "$work/$server" $mode $depth)"
+				done
+			done
+		done
+	done
+}
+
+table()
+{
+	local name
+	declare -A titles=(
+		[local]='local raw file' [cold]='**Sill**, cold' [trace]='**Sill**, cold, with a trace'
+		[warm]='**Sill**, warm' [qemu-http]='QEMU http, compressed qcow2, copy on read'
+		[nbdkit]='nbdkit curl, readahead, cache, cow' [download]='download compressed qcow2, then boot')
+	if [ -s "$results/boots.json" ]; then
+		printf '| way | seconds to ready | of local | bytes over the link | of blocks read |\n|---|---|---|---|---|\n'
+		for name in local trace cold warm qemu-http nbdkit download; do
+			jq -rs --arg way "$name" --arg title "${titles[$name]}" --slurpfile blocks <(cat "$results/blocks.json" 2>/dev/null) '
+				def median: sort | if length == 0 then null else (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 end;
+				([.[] | select(.way == "local").seconds] | median) as $local
+				| [.[] | select(.way == $way)] | select(length > 0)
+				| (map(.seconds) | median) as $s | (map(.bytes) | median) as $b
+				| "| \($title) | \($s * 10 | round / 10) | \(if $local then ($s / $local * 100 | round / 100) else "" end)"
+				+ " | \($b / 100000 | round / 10) MB | \(if $blocks[0] then ($b / $blocks[0].bytes * 100 | round / 100) else "" end) |"' \
+				"$results/boots.json"
+		done
+		[ ! -s "$results/blocks.json" ] ||
+			jq -r '"\nThe boot reads \(.blocks) distinct blocks of 4 KiB (\(.bytes / 100000 | round / 10) MB) in \(.requests) requests."' "$results/blocks.json"
+	fi
+	if [ -s "$results/fio.json" ]; then
+		printf '\n| 4 KiB, all near | **Sill** | nbdkit file | ratio | qemu-nbd, qcow2 | ratio |\n|---|---|---|---|---|---|\n'
+		jq -rs '
+			def median: sort | (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2;
+			group_by([.mode, .depth])[]
+			| (map(select(.server == "sill").iops) | median) as $sill
+			| (map(select(.server == "file").iops) | median) as $file
+			| (map(select(.server == "qcow2").iops) | median) as $qcow2
+			| "| \(.[0].mode), depth \(.[0].depth) | \($sill | round) | \($file | round) | \($sill / $file * 100 | round / 100)"
+			+ " | \($qcow2 | round) | \($sill / $qcow2 * 100 | round / 100) |"' "$results/fio.json"
+	fi
+}
+
+failed=0
+prepare || exit 1
+if [[ $parts == *blocks* ]]; then
+	count_blocks >"$results/blocks.json" || failed=1
+	cat "$results/blocks.json"
+fi
+if [[ $parts == *boot* ]]; then
+	: >"$results/boots.json"
+	for ((round = 0; round < runs; round++)); do
+		for way in $ways; do
+			measure "$way" >"$work/line" || failed=1
+			cat "$work/line"
+			tail -n1 "$work/line" | grep '^{' >>"$results/boots.json"
+		done
+	done
+fi
+if [[ $parts == *fio* ]]; then
+	measure_fio >"$results/fio.json" || { failed=1; cat "$results/fio.json"; }
+fi
+table | tee "$results/table.md"
+exit $failed

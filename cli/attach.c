@@ -177,7 +177,6 @@ static void make_raw(struct terminal *t, bool keys)
 		return;
 	raw = t->before;
 	cfmakeraw(&raw);
-	raw.c_oflag |= OPOST;
 	t->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 
@@ -226,13 +225,17 @@ static enum attach_end converse(int console, int signals, struct watcher *w, str
 		                { .fd = keys ? STDIN_FILENO : -1, .events = POLLIN } };
 
 	for (;;) {
+		struct signalfd_siginfo info;
 		uint64_t times;
 
 		if (poll(fds, 4, -1) < 0)
 			continue;
 		if (fds[0].revents && !show_output(console, t))
 			return ATTACH_ENDED;
-		if (fds[1].revents || (fds[3].revents && take_keys(console)))
+		/* Taken here, or it would strike once signals are let through again. */
+		if (fds[1].revents && read(signals, &info, sizeof(info)) > 0)
+			return ATTACH_LEFT;
+		if (fds[3].revents && take_keys(console))
 			return ATTACH_LEFT;
 		if (fds[2].revents && read(w->event, &times, sizeof(times)) > 0) {
 			pthread_mutex_lock(&w->lock);

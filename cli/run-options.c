@@ -34,7 +34,7 @@ static int foreground(const struct state *state, const char *name, struct error 
 	int r = cli_attach(state, name, true, terminal, &end, err);
 
 	if (r == 0 && end == ATTACH_LEFT) {
-		fprintf(stderr, "shutting %s down\n", name);
+		fprintf(stderr, "\nshutting %s down\n", name);
 		r = session_stop(state, name, false, STOP_PATIENCE, err);
 	}
 	if (r == 0)
@@ -72,8 +72,8 @@ int cli_start_machine(const struct cli_call *call, const struct state *state, co
 	if (r < 0)
 		return r;
 	if (end == ATTACH_LEFT) {
-		fprintf(stderr, "%s goes on running; back to its console: sill console %s\n", name,
-		        name);
+		fprintf(stderr, "\n%s goes on running; back to its console: sill console %s\n",
+		        name, name);
 		return 0;
 	}
 	r = session_wait_end(state, name, STOP_PATIENCE, err);

@@ -29,11 +29,11 @@ const struct cli_verb verb_run = {
 	.description =
 		"Make a machine from an image, wherever that is, and start it at once: its disk is "
 		"streamed, and what the machine writes stays in a layer of its own. On a terminal "
-	        "the "
+		"the "
 		"machine's console is shown, and Ctrl-] leaves it; the machine goes on running. "
 		"Otherwise the command returns when the machine runs.\n\n"
 		"The image may be raw, VHD, VHDX or qcow2, and is recognised by its content. The "
-	        "machine "
+		"machine "
 		"is kept until it is deleted: *sill start* starts it again.",
 	.arguments = { { .name = "IMAGE",
 	                 .type = CLI_IMAGE,

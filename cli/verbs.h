@@ -8,10 +8,11 @@
 
 #include "cli/cli.h"
 
-#define CLI_VERBS(X)                                                                         \
-	X(run)                                                                               \
-	X(create) X(start) X(stop) X(restart) X(list) X(info) X(console) X(delete) X(rename) \
-		X(disk_info) X(disk_check) X(convert)
+#define CLI_VERBS(X)                                                                            \
+	X(run)                                                                                  \
+	X(create)                                                                               \
+	X(start) X(stop) X(restart) X(list) X(info) X(console) X(delete) X(rename) X(disk_info) \
+		X(disk_check) X(convert)
 
 #define X(verb) extern const struct cli_verb verb_##verb;
 CLI_VERBS(X)

@@ -21,6 +21,7 @@
 #define LAST_MAX      (1u << 20)
 #define ANSWER_MS     10000
 #define LEFTOVER_WAIT (30 * NS_PER_SEC) /* for the rest of a killed session to end */
+#define LEFTOVER_LOOK (NS_PER_SEC / 4)
 #define REPORT_MAX    (64u << 10)
 
 int session_paths(const struct state *state, const char *name, bool make, struct session_paths *ret,
@@ -250,8 +251,9 @@ static int take_lock(const struct state *state, const char *name, int dir, struc
 		json_decref(status);
 		if (r == 0)
 			return error_set(err, EALREADY, "%s runs already", name);
-		r = lock_wait(dir, deadline, err);
-		if (r < 0)
+		/* Or one that is just being started: look again now and then. */
+		r = lock_wait(dir, now_ns() + LEFTOVER_LOOK, err);
+		if (r < 0 && now_ns() >= deadline)
 			return error_set(err, EBUSY,
 			                 "what is left of %s's last session does not end", name);
 	}

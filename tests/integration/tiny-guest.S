@@ -4,7 +4,8 @@
  *
  * It prints "tiny guest" on the first serial port and obeys single keys from there:
  *   q   shut down                      w C   fill sector 1 with the character C
- *   r   print what sector 1 begins with     t   restart the machine
+ *   r   print what sector 1 begins with     f   print what sector 100000 begins with
+ *   t   restart the machine
  * The power button shuts it down as well, unless it is assembled with -DSTUBBORN.
  * q35 as SeaBIOS leaves it: ACPI's PM1 status 0x600, enable 0x602, control 0x604.
  */
@@ -40,6 +41,8 @@ wait:
 	je	restart
 	cmpb	$'r', %al
 	je	read
+	cmpb	$'f', %al
+	je	far
 	cmpb	$'w', %al
 	jne	wait
 1:	call	key
@@ -55,6 +58,7 @@ wait:
 read:
 	movb	$0x02, %ah
 	call	disk
+tell:
 	movw	$(found - _start + 0x7c00), %si
 	call	print
 	movb	0x8000, %al
@@ -63,6 +67,13 @@ read:
 say:
 	call	print
 	jmp	wait
+far:
+	movb	$0, 0x8000
+	movw	$(packet - _start + 0x7c00), %si
+	movb	drive - _start + 0x7c00, %dl
+	movb	$0x42, %ah
+	int	$0x13
+	jmp	tell
 restart:
 	movb	$0xfe, %al
 	outb	%al, $0x64
@@ -108,6 +119,9 @@ put:
 	outb	%al, %dx
 	ret
 drive:	.byte	0
+packet:	.byte	16, 0, 1, 0			/* int 13h, extended read: one sector */
+	.word	0x8000, 0
+	.quad	100000
 hello:	.asciz	"tiny guest\r\n"
 written: .asciz	"written\r\n"
 found:	.asciz	"found "

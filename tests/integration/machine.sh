@@ -5,6 +5,12 @@
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need gcc objcopy qemu-system-x86_64 nbdkit jq nginx
 
+# has [OPTION…] PATTERN: grep of a pipe that reads it to its end, so that nobody who writes is cut off.
+has()
+{
+	grep "$@" >/dev/null
+}
+
 # guest FILE [FLAGS…]: a disk with the tiny guest, 64 MiB with an F at sector 100000.
 guest()
 {
@@ -63,7 +69,7 @@ a_machine_starts_in_the_background_and_prints_on_its_console()
 	says one "tiny guest"
 	state_is one running
 	[ "$(info one .accel)" = tcg ] && [ "$(info one .firmware)" = bios ]
-	sill list | grep -qE '^one +running'
+	sill list | has -E -e '^one +running'
 }
 
 a_machine_that_runs_is_not_started_again_nor_renamed_nor_deleted()
@@ -142,8 +148,8 @@ after_killing()
 		wait_for 30 gone "$pid" || fail "$pid of $pids is still there"
 	done
 	wait_for 10 state_is one failed
-	info one .last.reason | grep -qF "$2"
-	sill list | grep -qF "$2"
+	info one .last.reason | has -F -e "$2"
+	sill list | has -F -e "$2"
 	sill start one
 	: >"$SILL_STATE/machines/one/console.log"
 	keys one r
@@ -310,8 +316,8 @@ a_machine_waits_while_its_source_is_gone_and_goes_on_when_it_is_back()
 	web_stop far
 	keys far f
 	wait_for 30 state_is far paused
-	info far .message | grep -q waiting
-	sill list | grep -q waiting
+	info far .message | has -e waiting
+	sill list | has -e waiting
 	web far "$work/root"
 	says far "found F"
 	wait_for 10 state_is far running
@@ -355,7 +361,7 @@ a_machine_whose_manifest_is_broken_is_listed_as_such_and_can_be_deleted()
 {
 	machine sick
 	echo '{' >"$SILL_STATE/machines/sick/machine.json"
-	sill list | grep -qE '^sick +broken: sick: machine.json: line '
+	sill list | has -E -e '^sick +broken: sick: machine.json: line '
 	refused sill start sick
 	grep -q 'machine.json' "$work/said"
 	sill delete --yes sick

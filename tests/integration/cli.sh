@@ -1,0 +1,295 @@
+#!/usr/bin/env bash
+# The command line: what is written wrongly costs one sentence and exit status 2, what fails one
+# sentence and 1; help, manual and completion agree with the table that parses.
+. "$SILL_SOURCE/tests/integration/lib.sh"
+need jq
+
+docs=$SILL_BUILD/docs
+
+# complains STATUS COMMAND…: with that exit status, one line on standard error, nothing elsewhere.
+complains()
+{
+	local want=$1 status=0
+	shift
+	"$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+	[ $status = "$want" ] || fail "$*: status $status, not $want: $(cat "$work/err")"
+	[ ! -s "$work/out" ] || fail "$*: printed $(cat "$work/out")"
+	[ "$(wc -l <"$work/err")" = 1 ] || fail "$*: said $(cat "$work/err")"
+	grep -q '^sill: ' "$work/err" || fail "$*: said $(cat "$work/err")"
+}
+
+# has [OPTION…] PATTERN: grep of a pipe that reads it to its end, so that nobody who writes is cut off.
+has()
+{
+	grep "$@" >/dev/null
+}
+
+# The verbs as help lists them.
+verbs()
+{
+	sill --help | sed -n 's/^  \([a-z]\+\( [a-z]\+\)\?\) .*/\1/p'
+}
+
+# Each option of a verb as its help lists it.
+options()
+{
+	sill $1 --help | sed -n '/^Options:/,/^Examples:/p' |
+		sed -n 's/^  \(-., \)\?--\([a-z-]*\).*/\2/p'
+}
+
+what_is_written_wrongly_costs_one_sentence_and_status_2()
+{
+	local words n=0
+	while IFS= read -r words; do
+		n=$((n + 1))
+		eval "complains 2 sill $words"
+	done <<-'END'
+		nonsense
+		--nonsense
+		rnu x
+		""
+		run
+		run ""
+		run a b
+		run a --nope
+		run a --cpus
+		run a --cpus 0
+		run a --cpus=256
+		run a --cpus two
+		run a --cpus=1 --cpus=2
+		run a --memory 1
+		run a --memory 2X
+		run a --memory 20000001
+		run a -m 100T
+		run a --name Debian
+		run a --name ..
+		run a --name ''
+		run a --name $(printf 'x%.0s' {1..64})
+		run a --firmware efi
+		run a --display sdl
+		run a --accel hax
+		run a --port 22
+		run a --port 0:22
+		run a --port 1.2.3:22:22
+		run a --fill=fast
+		run a --format zip
+		run a --ephemeral=yes
+		run a -d --wait
+		run a --foreground --detach
+		run a --wait=0
+		run . --source ,priority=1
+		run . --source b,priority=x
+		run . --source b,digest=md5:1
+		create
+		start
+		start A
+		start a b
+		start a --wait=x
+		stop
+		stop --timeout 0 a
+		stop --timeout
+		restart
+		info
+		info a b
+		info ../a
+		list a
+		list --jso
+		list -j
+		console
+		delete
+		rename a
+		rename a B
+		rename a b c
+		disk nonsense
+		disk info
+		disk check
+		convert a
+		--generate pdf
+	END
+	[ $n -gt 50 ]
+}
+
+what_fails_costs_one_sentence_and_status_1()
+{
+	local words
+	while IFS= read -r words; do
+		eval "complains 1 sill $words"
+	done <<-'END'
+		run /nonexistent.vhd
+		create /nonexistent.vhd --name x
+		create / --name x
+		create nosuch://x/y --name x
+		create http://127.0.0.1:1/x.vhd --name x
+		start nobody
+		stop nobody
+		restart nobody
+		info nobody
+		console nobody
+		delete --yes nobody
+		rename nobody somebody
+	END
+	[ "$(sill list --json)" = "[]" ]
+}
+
+without_a_terminal_nothing_is_deleted_unless_yes_is_said()
+{
+	truncate -s 1M "$work/empty.img"
+	sill create --name kept "$work/empty.img"
+	complains 2 sill delete kept
+	[ "$(sill list --names)" = kept ]
+	complains 1 sill create --name kept "$work/empty.img"
+	complains 1 sill console kept
+	sill delete --yes kept
+	[ -z "$(sill list --names)" ]
+}
+
+a_machine_without_a_name_is_called_after_its_image()
+{
+	truncate -s 1M "$work/My_Disk.raw"
+	[ "$(sill create "$work/My_Disk.raw")" = my-disk ]
+	[ "$(sill create "$work/My_Disk.raw")" = my-disk-2 ]
+	sill delete -y my-disk my-disk-2
+}
+
+what_a_machine_was_made_with_is_what_info_says()
+{
+	(cd "$work" && sill create --name made --cpus 3 -m 512M --port 2222:22 -p 0.0.0.0:8080:80 \
+		--firmware uefi --display vnc --ephemeral empty.img)
+	[ "$(info made .cpus)" = 3 ]
+	[ "$(info made .memory)" = 536870912 ]
+	[ "$(info made '.ports | join(" ")')" = "127.0.0.1:2222:22 0.0.0.0:8080:80" ]
+	[ "$(info made .firmware)" = uefi ]
+	[ "$(info made .display)" = vnc ]
+	[ "$(info made .ephemeral)" = true ]
+	[ "$(info made .image)" = "$work/empty.img" ]
+	[ "$(info made .state)" = stopped ]
+	sill info made | has -e '^memory  *512 MiB'
+	sill delete -y made
+}
+
+every_verb_has_help_that_names_its_options_and_an_example()
+{
+	local verb
+	[ "$(verbs | wc -l)" -ge 10 ]
+	while IFS= read -r verb; do
+		sill $verb --help >"$work/help"
+		grep -q "^sill $verb" "$work/help"
+		grep -q '^Examples:' "$work/help"
+		! grep -qE '.{101}' "$work/help" || fail "$verb: $(grep -E '.{101}' "$work/help")"
+	done < <(verbs)
+	sill --version | has -E -e '^sill [0-9]'
+	sill disk --help | has -e info
+}
+
+the_manual_names_every_verb_and_option()
+{
+	local verb option
+	[ -s "$docs/sill.1" ]
+	while IFS= read -r verb; do
+		grep -q "^.SS sill $verb" "$docs/sill.1" || fail "no section for $verb"
+		for option in $(options "$verb"); do
+			[ "$option" = help ] || sed 's/\\//g' "$docs/sill.1" | has -e "--$option" ||
+				fail "$verb: no --$option"
+		done
+	done < <(verbs)
+	! command -v mandoc >/dev/null || mandoc -Tlint -W error "$docs/sill.1"
+}
+
+# complete WORDS…: what bash offers for the last one.
+complete_bash()
+{
+	bash --norc -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sill
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$docs/sill" "$@"
+}
+
+bash_completes_verbs_options_choices_and_machines()
+{
+	local verb option
+	while IFS= read -r verb; do
+		complete_bash sill "${verb%% *}" | has -x -e "${verb%% *}"
+		for option in $(options "$verb"); do
+			complete_bash sill $verb -- | has -x -e "--$option" || fail "$verb --$option"
+		done
+	done < <(verbs)
+	complete_bash sill disk "" | has -x -e info
+	[ "$(complete_bash sill run --accel k)" = kvm ]
+	[ "$(complete_bash sill run --accel = t)" = tcg ]
+	sill create --name named "$work/empty.img"
+	[ "$(complete_bash sill start na)" = named ]
+	sill delete -y named
+}
+
+fish_completes_verbs_options_choices_and_machines()
+{
+	command -v fish >/dev/null || skip "fish is not installed"
+	export HOME=$work
+	local verb option
+	fish_says() { fish --no-config -c "source $docs/sill.fish; complete -C '$1'" | cut -f1; }
+	fish_says 'sill ' | has -x -e run
+	fish_says 'sill disk ' | has -x -e info
+	for option in $(options run); do
+		[ "$option" = help ] || fish_says 'sill run --' | has -x -e "--$option" ||
+			fail "run --$option"
+	done
+	fish_says 'sill run --accel ' | has -x -e kvm
+	sill create --name named "$work/empty.img"
+	fish_says 'sill start ' | has -x -e named
+	sill delete -y named
+}
+
+# zsh completes only in an interactive shell with a line editor: here it must load, and be the
+# command's completion, and have no mistake that zsh can see.
+zsh_loads_the_completion()
+{
+	command -v zsh >/dev/null || skip "zsh is not installed"
+	zsh -n "$docs/_sill"
+	[ "$(zsh -f -c 'autoload -U compinit; compinit -u -d "$1"; . "$2"; echo $_comps[sill]' \
+		zsh "$work/zcomp" "$docs/_sill")" = _sill ]
+	local verb
+	while IFS= read -r verb; do
+		grep -qF "('$verb')" "$docs/_sill"
+	done < <(verbs)
+}
+
+output_that_cannot_be_written_is_a_failure()
+{
+	local status=0
+	sill --help >/dev/full 2>"$work/err" || status=$?
+	[ $status = 1 ]
+	grep -q 'standard output' "$work/err"
+}
+
+the_state_directory_can_be_anywhere_and_not_nowhere()
+{
+	SILL_STATE="$work/deep/er/state" sill list --names
+	[ -d "$work/deep/er/state/machines" ]
+	complains 1 env SILL_STATE=/proc/nowhere sill list
+	complains 1 env SILL_STATE="/tmp/$(printf 'x%.0s' {1..300})" sill list
+}
+
+an_installation_in_a_staging_directory_is_complete()
+{
+	DESTDIR=$work/stage meson install -C "$SILL_BUILD" --no-rebuild --quiet >/dev/null
+	local file
+	for file in bin/sill man/man1/sill.1 bash-completion/completions/sill \
+		zsh/site-functions/_sill fish/vendor_completions.d/sill.fish nbdkit-sill-plugin.so; do
+		find "$work/stage" -path "*/$file" | has -e . || fail "$file is not installed"
+	done
+	[ -z "$(find "$work/stage" -name '*.a' -o -name 'test-*')" ]
+	"$(find "$work/stage" -path '*/bin/sill')" --version
+}
+
+run_tests \
+	what_is_written_wrongly_costs_one_sentence_and_status_2 \
+	what_fails_costs_one_sentence_and_status_1 \
+	without_a_terminal_nothing_is_deleted_unless_yes_is_said \
+	a_machine_without_a_name_is_called_after_its_image \
+	what_a_machine_was_made_with_is_what_info_says \
+	every_verb_has_help_that_names_its_options_and_an_example \
+	the_manual_names_every_verb_and_option \
+	bash_completes_verbs_options_choices_and_machines \
+	fish_completes_verbs_options_choices_and_machines \
+	zsh_loads_the_completion \
+	output_that_cannot_be_written_is_a_failure \
+	the_state_directory_can_be_anywhere_and_not_nowhere \
+	an_installation_in_a_staging_directory_is_complete

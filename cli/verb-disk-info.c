@@ -55,8 +55,8 @@ static void print_line(const char *indent, const char *key, const json_t *value)
 
 static void print_object(const char *indent, json_t *info)
 {
-	const char *key;
-	json_t *value;
+	const char *key = NULL;
+	json_t *value = NULL;
 
 	json_object_foreach (info, key, value)
 		print_line(indent, key, value);
@@ -64,8 +64,8 @@ static void print_object(const char *indent, json_t *info)
 
 static void print_list(const char *title, const json_t *list)
 {
-	size_t i;
-	json_t *text;
+	size_t i = 0;
+	json_t *text = NULL;
 
 	json_array_foreach (list, i, text)
 		printf("%-*s %s\n", LABEL, title, json_string_value(text));
@@ -73,8 +73,8 @@ static void print_list(const char *title, const json_t *list)
 
 static void print_info(json_t *info, json_int_t n_problems)
 {
-	size_t i;
-	json_t *parent;
+	size_t i = 0;
+	json_t *parent = NULL;
 
 	print_object("", info);
 	json_array_foreach (json_object_get(info, "parents"), i, parent) {

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -785,6 +786,73 @@ TEST(info_says_what_the_headers_say)
 	image_close(image);
 }
 
+/* 2040 GiB, every block there, made up as it is read: content is the byte's block. */
+#define HUGE_BLOCKS (2040 * UINT64_C(512))
+#define HUGE_AT     (8 * MIB)
+#define HUGE_STRIDE (2 * MIB + 512)
+
+static int huge_read(struct source *src, void *buf, size_t len, uint64_t off,
+                     const struct source_read *how, struct error *err)
+{
+	uint8_t *out = buf;
+	struct recipe recipe = { .type = VHD_DYNAMIC, .size = 2040 * GIB };
+	struct vhd_header header = { .data_offset = UINT64_MAX,
+		                     .table_offset = MADE_TABLE,
+		                     .version = VHD_VERSION,
+		                     .max_entries = HUGE_BLOCKS,
+		                     .block_size = 2 * MIB };
+	const struct vhd_footer footer = made_footer(&recipe);
+	uint8_t head[MADE_TABLE];
+
+	(void)err;
+	src->requests++;
+	vhd_footer_store(&footer, head);
+	vhd_header_store(&header, head + VHD_FOOTER);
+	for (size_t i = 0; i < len; i++) {
+		uint64_t at = off + i, entry = (at - MADE_TABLE) / 4;
+		uint8_t raw[4];
+
+		store_be32(raw, (uint32_t)((HUGE_AT + entry * HUGE_STRIDE) / VHD_SECTOR));
+		if (at >= src->identity.size - VHD_FOOTER)
+			out[i] = head[at - (src->identity.size - VHD_FOOTER)];
+		else if (at < MADE_TABLE)
+			out[i] = head[at];
+		else if (at < HUGE_AT)
+			out[i] = raw[(at - MADE_TABLE) % 4];
+		else
+			out[i] = (uint8_t)((at - HUGE_AT) / HUGE_STRIDE);
+	}
+	if (how && how->arrived)
+		how->arrived(how->arg, len);
+	return 0;
+}
+
+static void huge_close(struct source *src __attribute__((unused)))
+{
+}
+
+TEST(a_disk_of_2040_gib_costs_no_more_memory_than_a_small_one)
+{
+	static const struct source_ops ops = { .read = huge_read, .close = huge_close };
+	static char name[] = "huge.vhd";
+	struct source file = { .ops = &ops,
+		               .name = name,
+		               .identity.size = HUGE_AT + HUGE_BLOCKS * HUGE_STRIDE + VHD_FOOTER };
+	size_t before = mallinfo2().uordblks;
+	struct image *image = NULL;
+	uint8_t byte;
+
+	assert_int_equal(image_open(&file, NULL, &image, NULL), 0);
+	assert_true(file.requests < 8);
+	for (uint64_t block = 0; block < HUGE_BLOCKS; block += 997) {
+		assert_int_equal(image_read(image, &byte, 1, block * 2 * MIB + 12345, NULL, NULL),
+		                 0);
+		assert_int_equal(byte, (uint8_t)block);
+	}
+	assert_true(mallinfo2().uordblks - before < MIB);
+	image_close(image);
+}
+
 static void *read_everything(void *arg)
 {
 	struct image *image = arg;
@@ -837,6 +905,7 @@ int main(void)
 		CASE(a_truncated_file_never_reads_as_something_else),
 		CASE(a_locator_counts_its_space_in_sectors_or_in_bytes),
 		CASE(info_says_what_the_headers_say),
+		CASE(a_disk_of_2040_gib_costs_no_more_memory_than_a_small_one),
 		CASE(many_threads_read_one_image),
 	};
 

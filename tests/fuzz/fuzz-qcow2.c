@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A qcow2 from anywhere, over a raw backing file that is always found.  Zeros are put behind the
+ * input, so that tables can lie inside the file without an input of their size.
+ */
+#include <string.h>
+
+#include "tests/fuzz/exercise.h"
+
+#define PADDED (128 * KIB)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static int open_base(void *arg, const char *url, struct source **ret, struct error *err)
+{
+	static uint8_t base[5000];
+
+	(void)arg;
+	(void)err;
+	memset(base, 'b', sizeof(base));
+	return source_open_memory(base, sizeof(base), url, ret);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	const struct image_options options = { .format = IMAGE_QCOW2,
+		                               .url = "/fuzz",
+		                               .open_parent = open_base };
+	size_t room = max_u64(len, PADDED);
+	struct source *file;
+	struct image *image;
+	uint8_t *raw = calloc(1, room);
+
+	if (!raw)
+		return 0;
+	memcpy(raw, data, len);
+	/* An odd length stands for a file that ends where the input does. */
+	if (source_open_memory(raw, len % 2 ? len : room, "fuzz", &file) == 0) {
+		if (image_open(file, &options, &image, NULL) == 0) {
+			exercise(image);
+			image_close(image);
+		} else {
+			source_close(file);
+		}
+	}
+	free(raw);
+	return 0;
+}

@@ -276,7 +276,7 @@ static void settle(struct near *near, bool all)
 	for (uint64_t word = 0; word <= near->n_groups / 64; word++) {
 		uint64_t bits = __atomic_load_n(&commit->unsettled.words[word], __ATOMIC_SEQ_CST);
 
-		for (unsigned int i = 0; bits >> i && i < 64; i++) {
+		for (unsigned int i = 0; i < 64 && bits >> i; i++) {
 			uint64_t group = word * 64 + i;
 
 			if (!(bits >> i & 1) || (!all && !group_set_has(&commit->settle, group)))
@@ -301,6 +301,21 @@ static bool layer_work(struct near *near)
 	        flag_get(&commit->any_unsettled));
 }
 
+void commit_tick(struct near *near)
+{
+	struct near_commit *commit = &near->commit;
+
+	if (layer_work(near)) {
+		pthread_mutex_lock(&commit->lock);
+		commit_once(near);
+		pthread_mutex_unlock(&commit->lock);
+	}
+	if (near->top && flag_get(&commit->any_unsettled))
+		settle(near, false);
+	if (flag_take(&commit->cache_dirty))
+		cache_commit(near);
+}
+
 static void *commit_thread(void *arg)
 {
 	struct near *near = arg;
@@ -321,13 +336,8 @@ static void *commit_thread(void *arg)
 			pthread_cond_timedwait(&commit->wake, &commit->lock, &until);
 		if (commit->stop)
 			break;
-		if (layer_work(near))
-			commit_once(near);
 		pthread_mutex_unlock(&commit->lock);
-		if (near->top && flag_get(&commit->any_unsettled))
-			settle(near, false);
-		if (flag_take(&commit->cache_dirty))
-			cache_commit(near);
+		commit_tick(near);
 		pthread_mutex_lock(&commit->lock);
 	}
 	pthread_mutex_unlock(&commit->lock);

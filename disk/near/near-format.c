@@ -188,7 +188,7 @@ int near_copies_decode(const struct near_header *header, uint64_t group, const u
 
 	if (readable[0] && readable[1] && near_all_zero(copies, (size_t)2 * NEAR_MAP_SECTOR)) {
 		memset(ret, 0, sizeof(*ret));
-		ret->same = ret->empty = true;
+		ret->empty = true;
 		return 0;
 	}
 	for (unsigned int c = 0; c < 2; c++) {
@@ -206,6 +206,7 @@ int near_copies_decode(const struct near_header *header, uint64_t group, const u
 		}
 	}
 	ret->empty = false;
+	ret->stale[0] = ret->stale[1] = 0;
 	for (unsigned int i = 0; i < NEAR_PIECES; i++) {
 		unsigned int use = pieces[1][i].generation > pieces[0][i].generation;
 		const struct piece *lost;
@@ -217,12 +218,13 @@ int near_copies_decode(const struct near_header *header, uint64_t group, const u
 			return -EUCLEAN;
 		/*
 		 * The twin of a damaged piece serves when it cannot be older: its generation is
-		 * that of the damaged copy's other pieces, or above.  Of a copy with nothing
-		 * good in it we know only that something was written there.
+		 * that of the damaged copy's other pieces, or above.  A copy without anything is
+		 * no twin: something was written, and is lost.
 		 */
-		if (!lost->good &&
-		    (pieces[use][i].generation < newest[!use] || pieces[use][i].generation == 0))
+		if (!lost->good && (pieces[use][i].generation < newest[!use] || newest[use] == 0))
 			return -EUCLEAN;
+		if (!lost->good || lost->generation < pieces[use][i].generation)
+			ret->stale[!use] |= (uint8_t)(1u << i);
 		if (pieces[use][i].generation > 0)
 			piece_unpack(copies + (size_t)use * NEAR_MAP_SECTOR +
 			                     (size_t)i * NEAR_PIECE,
@@ -235,7 +237,5 @@ int near_copies_decode(const struct near_header *header, uint64_t group, const u
 		ret->keep = oldest[1] > oldest[0];
 	else
 		ret->keep = good[1] > good[0];
-	ret->same = good[0] == NEAR_PIECES && good[1] == NEAR_PIECES && oldest[0] == newest[0] &&
-	            oldest[1] == newest[1] && newest[0] == newest[1];
 	return 0;
 }

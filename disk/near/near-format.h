@@ -62,7 +62,7 @@ struct near_group_map {
 	uint8_t bits[NEAR_GROUP]; /* enum near_bits */
 	uint64_t generation;      /* the highest seen; the next commit takes a higher one */
 	unsigned int keep;        /* the copy that holds what was promised: write the other one */
-	bool same;                /* both copies say the same */
+	uint8_t stale[2];         /* of each copy, bits of the pieces that its twin supersedes */
 	bool empty;               /* nothing is present: `bits` is all zero */
 };
 

@@ -195,6 +195,34 @@ int layer_load(struct near *near, const struct near_layer *layer, uint64_t group
 	return 0;
 }
 
+/* Copy the pieces `which` of the other copy over those of this one. */
+static int copy_pieces(struct near *near, uint64_t group, unsigned int to, uint8_t which)
+{
+	const struct near_io *io = near->io;
+	int fd = near->top->map_fd;
+	uint8_t piece[NEAR_PIECE];
+	int r = 0;
+
+	for (unsigned int i = 0; i < NEAR_PIECES && r == 0; i++) {
+		uint64_t at = (uint64_t)i * NEAR_PIECE;
+
+		if (!(which >> i & 1))
+			continue;
+		if (io->read(io, fd, piece, NEAR_PIECE, near_layer_copy_offset(group, !to) + at) !=
+		    NEAR_PIECE)
+			return -EIO;
+		r = io->write(io, fd, piece, NEAR_PIECE, near_layer_copy_offset(group, to) + at);
+	}
+	return r < 0 || which == 0 ? r : io->sync(io, fd);
+}
+
+int layer_heal(struct near *near, uint64_t group, const struct near_group_map *map)
+{
+	int r = copy_pieces(near, group, !map->keep, map->stale[!map->keep]);
+
+	return r < 0 ? r : copy_pieces(near, group, map->keep, map->stale[map->keep]);
+}
+
 int layer_reserve(struct near *near, uint64_t first, uint64_t last, struct error *err)
 {
 	const struct near_io *io = near->io;

@@ -117,7 +117,7 @@ int near_load(struct near *near, uint64_t group, struct error *err)
 	unsigned int near_blocks = 0, written = 0, cached = 0;
 	uint8_t states[NEAR_GROUP];
 	struct near_group_map map;
-	bool repair = false;
+	bool unhealed = false;
 
 	if (group_set_has(&near->loaded, group))
 		return 0;
@@ -135,8 +135,9 @@ int near_load(struct near *near, uint64_t group, struct error *err)
 	if (near->top && near->groups[group].generation != map.generation) {
 		near->groups[group].keep = (uint8_t)map.keep;
 		near->groups[group].generation = map.generation;
-		/* Interrupted, or rotten in one copy: the next commit makes both good again. */
-		repair = !map.same;
+		/* Where that fails the next commit writes a whole copy. */
+		if (map.stale[0] || map.stale[1])
+			unhealed = layer_heal(near, group, &map) < 0;
 	}
 	if (near->cache) {
 		uint8_t below[NEAR_GROUP];
@@ -155,7 +156,7 @@ int near_load(struct near *near, uint64_t group, struct error *err)
 	count_group(near, &near->groups[group], near_blocks, cached, written);
 	group_set_add(&near->loaded, group);
 	__atomic_fetch_add(&near->n_loaded, 1, __ATOMIC_RELAXED);
-	if (repair)
+	if (unhealed)
 		commit_mark_map(near, group);
 	return 0;
 }

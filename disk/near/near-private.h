@@ -202,6 +202,11 @@ int layer_open(struct near *near, struct near_layer *layer, const char *dir, boo
 void layer_close(struct near *near, struct near_layer *layer);
 int layer_load(struct near *near, const struct near_layer *layer, uint64_t group,
                struct near_group_map *ret, struct error *err);
+/*
+ * Make both copies in the top layer's map alike and durable after a crash or rot, before anything
+ * is built on what they say: first the one that is not kept, so that what was promised stays whole.
+ */
+int layer_heal(struct near *near, uint64_t group, const struct near_group_map *map);
 /* Space in the top layer's map for groups [first, last]. */
 int layer_reserve(struct near *near, uint64_t first, uint64_t last, struct error *err);
 
@@ -227,6 +232,8 @@ int random_bytes(void *buf, size_t len);
 
 int commit_init(struct near *near, struct error *err);
 int commit_start_thread(struct near *near, struct error *err);
+/* What the thread does every commit_ms: commit, settle, write the cache's entries. */
+void commit_tick(struct near *near);
 /* Stop the thread, commit and settle everything. */
 void commit_finish(struct near *near);
 void commit_free(struct near *near);

@@ -30,7 +30,8 @@ static void interrupt(int sig __attribute__((unused)))
 
 static void catch_interrupts(void)
 {
-	const struct sigaction action = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
+	const struct sigaction action = { .sa_handler = interrupt,
+		                          .sa_flags = (int)SA_RESETHAND | SA_RESTART };
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

@@ -2,7 +2,7 @@
 /*
  * Converting: several threads read, one writes, in order.
  *
- * The disk is cut into tasks, handed out in rising order under one lock: a long run that the map
+ * The disk is cut into tasks, handed out in rising order by one thread at a time: a long run that the map
  * knows to be zero is one task that nobody reads; elsewhere a task is the rest of a megabyte.  A
  * reader takes the next task and a free slot of a ring for it; the caller's thread waits for the
  * slots in order and hands them to the writer.  So a far source is asked for several megabytes at
@@ -37,17 +37,35 @@ struct convert {
 	struct image *image;
 	unsigned int n_threads, n_tasks;
 	pthread_t threads[MAX_THREADS];
-	uint64_t done;        /* bytes written; this and the next are the calling thread's */
-	uint64_t told;        /* when progress was called */
-	pthread_mutex_t lock; /* guards all below, but not the buffers of taken and ready tasks */
-	pthread_cond_t freed, ready;
-	bool stop;
+	uint64_t done; /* bytes written; this and the next are the calling thread's */
+	uint64_t told; /* when progress was called */
+	/* Held while a task is cut, which may fetch tables; guards next and handed. */
+	pthread_mutex_t cutting;
 	uint64_t next;   /* first byte of the disk that no task covers yet */
 	uint64_t handed; /* tasks handed out so far: the next one's slot is this modulo n_tasks */
+	pthread_mutex_t lock; /* guards stop and the states of tasks; inside cutting */
+	pthread_cond_t freed, ready;
+	bool stop;
 	struct task *tasks;
 };
 
-/* Cut the next task off the disk; with the lock held, which keeps tasks in order. */
+/* The slot for the next task, once it is free; NULL when there is nothing more to read. */
+static struct task *take_slot(struct convert *convert)
+{
+	struct task *task = &convert->tasks[convert->handed % convert->n_tasks];
+	bool more = convert->next < convert->image->size;
+
+	pthread_mutex_lock(&convert->lock);
+	while (more && !convert->stop && task->state != TASK_FREE)
+		pthread_cond_wait(&convert->freed, &convert->lock);
+	more = more && !convert->stop;
+	if (more)
+		task->state = TASK_TAKEN;
+	pthread_mutex_unlock(&convert->lock);
+	return more ? task : NULL;
+}
+
+/* Cut the next task off the disk. */
 static void cut_task(struct convert *convert, struct task *task)
 {
 	struct image *image = convert->image;
@@ -64,39 +82,41 @@ static void cut_task(struct convert *convert, struct task *task)
 		len = min_u64(PIECE - off % PIECE, image->size - off);
 	task->len = len;
 	convert->next = off + len;
-	task->state = TASK_TAKEN;
+	convert->handed++;
+}
+
+static void hand_over(struct convert *convert, struct task *task)
+{
+	pthread_mutex_lock(&convert->lock);
+	task->state = TASK_READY;
+	/* After an error nothing more is read; what came before it is still written. */
+	if (task->code < 0)
+		convert->stop = true;
+	pthread_cond_broadcast(&convert->ready);
+	pthread_cond_broadcast(&convert->freed);
+	pthread_mutex_unlock(&convert->lock);
 }
 
 static void *reader(void *arg)
 {
 	struct convert *convert = arg;
+	struct task *task;
 
-	pthread_mutex_lock(&convert->lock);
-	while (!convert->stop && convert->next < convert->image->size) {
-		struct task *task = &convert->tasks[convert->handed % convert->n_tasks];
-
-		if (task->state != TASK_FREE) {
-			pthread_cond_wait(&convert->freed, &convert->lock);
-			continue;
-		}
-		cut_task(convert, task);
-		convert->handed++;
-		if (task->code == 0 && !task->zero) {
+	do {
+		pthread_mutex_lock(&convert->cutting);
+		task = take_slot(convert);
+		if (task)
+			cut_task(convert, task);
+		pthread_mutex_unlock(&convert->cutting);
+		if (task && task->code == 0 && !task->zero) {
 			const struct source_read how = { .cancel = &task->cancel };
 
-			pthread_mutex_unlock(&convert->lock);
 			task->code = image_read(convert->image, task->buf, task->len, task->off,
 			                        &how, &task->err);
-			pthread_mutex_lock(&convert->lock);
 		}
-		task->state = TASK_READY;
-		/* After an error nothing more is read; those before it are still written. */
-		if (task->code < 0)
-			convert->stop = true;
-		pthread_cond_broadcast(&convert->ready);
-		pthread_cond_broadcast(&convert->freed);
-	}
-	pthread_mutex_unlock(&convert->lock);
+		if (task)
+			hand_over(convert, task);
+	} while (task);
 	return NULL;
 }
 
@@ -200,7 +220,6 @@ static int start(struct convert *convert, struct error *err)
 
 static void stop(struct convert *convert)
 {
-	/* First, for the lock is held while the next task is looked for. */
 	for (unsigned int i = 0; i < convert->n_tasks; i++)
 		source_cancel_fire(&convert->tasks[i].cancel);
 	pthread_mutex_lock(&convert->lock);
@@ -222,6 +241,7 @@ static int copy(struct image *image, struct writer *writer, const struct convert
 	struct convert convert = {
 		.image = image,
 		.n_tasks = 2 * (unsigned int)min_u64(wanted, MAX_THREADS),
+		.cutting = PTHREAD_MUTEX_INITIALIZER,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.freed = PTHREAD_COND_INITIALIZER,
 		.ready = PTHREAD_COND_INITIALIZER,

@@ -147,6 +147,11 @@ a_vhd_and_its_parent_are_read_from_a_web_server()
 	[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/2.raw")" ]
 	sill disk info --json "$(cat "$work/far.url")/child.vhd" |
 		jq -e '.subformat == "differencing" and (.parents | length) == 1 and .problems == []'
+
+	# A child here of a base there.
+	sill convert "$work/2.raw" "$work/here.vhd" --parent "$(cat "$work/far.url")/my%20base.vhd"
+	sill convert "$work/here.vhd" "$work/b.raw" --force
+	[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/2.raw")" ]
 }
 
 info_and_check_say_what_is_wrong_with_a_file()

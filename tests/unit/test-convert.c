@@ -236,6 +236,27 @@ TEST(a_child_finds_its_parent_after_both_have_moved)
 	clear_dir();
 }
 
+TEST(a_parent_that_was_changed_later_is_a_warning)
+{
+	const struct timespec first[2] = { { .tv_sec = 1500000000 }, { .tv_sec = 1500000000 } };
+	const struct timespec later[2] = { { .tv_sec = 2000000000 }, { .tv_sec = 2000000000 } };
+	cleanup_free uint8_t *old = make_content(3 * MIB, 1, 0), *new = make_content(3 * MIB, 1, 5);
+	struct image *image = NULL;
+
+	write_sparse(in_dir("a.raw"), old, 3 * MIB);
+	must_convert(in_dir("a.raw"), in_dir("base.vhd"), &dynamic);
+	assert_int_equal(utimensat(AT_FDCWD, in_dir("base.vhd"), first, 0), 0);
+	make_child(new, 3 * MIB, in_dir("base.vhd"), in_dir("child.vhd"));
+	expect_content(in_dir("child.vhd"), new, 3 * MIB);
+	assert_int_equal(utimensat(AT_FDCWD, in_dir("base.vhd"), later, 0), 0);
+	image = open_image(in_dir("child.vhd"));
+	assert_int_equal(json_array_size(image->warnings), 1);
+	assert_non_null(
+		strstr(json_string_value(json_array_get(image->warnings, 0)), "parent timestamp"));
+	image_close(image);
+	clear_dir();
+}
+
 TEST(a_parent_that_does_not_fit_is_refused)
 {
 	cleanup_free uint8_t *content = make_content(3 * MIB, 1, 0);
@@ -423,6 +444,7 @@ int main(void)
 		CASE(zeros_take_no_room),
 		CASE(a_differencing_disk_holds_what_differs_and_finds_its_parent),
 		CASE(a_child_finds_its_parent_after_both_have_moved),
+		CASE(a_parent_that_was_changed_later_is_a_warning),
 		CASE(a_parent_that_does_not_fit_is_refused),
 		CASE(azure_gets_a_fixed_file_of_whole_mebibytes_and_a_footer),
 		CASE(the_geometry_is_exact_or_the_largest_there_is),

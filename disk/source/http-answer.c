@@ -85,13 +85,14 @@ static int refuse(struct http_request *req, int code, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	error_vset(&req->err, code, fmt, args);
+	error_vset(&req->item.err, code, fmt, args);
 	va_end(args);
 	if (req->redirects > 0)
-		error_prefix(&req->err, "sent on to %.*s", (int)strcspn(req->url, "?#"), req->url);
-	error_prefix(&req->err, "%s", req->http->src.name);
+		error_prefix(&req->item.err, "sent on to %.*s", (int)strcspn(req->url, "?#"),
+		             req->url);
+	error_prefix(&req->item.err, "%s", req->http->src.name);
 	req->verdict = HTTP_REFUSED;
-	req->result = -code;
+	req->refusal = -code;
 	return -code;
 }
 

@@ -25,14 +25,14 @@
 #define REFUSED_BODY (16 * KIB) /* read to its end, so that the connection can be kept */
 #define BUFFER       (256L * 1024)
 
-static struct http_request *request_of(struct list *link)
+static struct http_request *request_of(struct queue_item *item)
 {
-	return container_of(link, struct http_request, link);
+	return container_of(item, struct http_request, item);
 }
 
 static bool is_low(const struct http_request *req)
 {
-	return req->priority != SOURCE_DEMAND;
+	return req->item.priority != SOURCE_DEMAND;
 }
 
 /* Take the transfer away from curl; the request stays in no list. */
@@ -49,7 +49,7 @@ static void detach(struct http_request *req)
 	req->easy = NULL;
 	req->headers = NULL;
 	req->url = NULL;
-	list_remove(&req->link);
+	list_remove(&req->item.link);
 	http->n_active--;
 	if (is_low(req)) {
 		http->n_low--;
@@ -60,19 +60,8 @@ static void detach(struct http_request *req)
 /* Give the request back to its reader, whose stack it is on: not to be touched afterwards. */
 static void finish(struct http_request *req, int result)
 {
-	struct http *http = req->http;
-
 	detach(req);
-	pthread_mutex_lock(&http->lock);
-	list_remove(&req->link);
-	if (result == -ESTALE && !http->stale) {
-		http->stale = true;
-		http->stale_error = req->err;
-	}
-	req->result = result;
-	req->finished = true;
-	pthread_cond_signal(&req->done);
-	pthread_mutex_unlock(&http->lock);
+	queue_finish(&req->item, result);
 }
 
 static size_t on_header(char *line, size_t one, size_t len, void *arg)
@@ -90,7 +79,7 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
 	/* A short page of a refusal is read to its end; neither a whole file, nor nonsense. */
 	if (req->verdict == HTTP_REFUSED &&
 	    !(req->answer.has_length && req->answer.length <= REFUSED_BODY &&
-	      req->result != -EPROTO))
+	      req->refusal != -EPROTO))
 		return 0;
 	return len;
 }
@@ -106,12 +95,12 @@ static size_t on_body(char *data, size_t one, size_t len, void *arg)
 	if (req->verdict != HTTP_CONTENT)
 		return req->verdict == HTTP_UNJUDGED ? 0 : len;
 	if (len > req->len - req->received) {
-		error_set(&req->err, EPROTO,
+		error_set(&req->item.err, EPROTO,
 		          "%s: sends more than the %zu bytes it was asked for "
 		          "(long body)",
 		          http->src.name, req->len);
 		req->verdict = HTTP_REFUSED;
-		req->result = -EPROTO;
+		req->refusal = -EPROTO;
 		return 0;
 	}
 	memcpy((char *)req->buf + req->received, data, len);
@@ -200,7 +189,7 @@ static int attach(struct http_request *req, const char *url)
 	req->curl_text[0] = '\0';
 	req->received = 0;
 	req->started_ns = req->progress_ns = now_ns();
-	list_append(&http->active, &req->link);
+	list_append(&http->active, &req->item.link);
 	http->n_active++;
 	if (is_low(req)) {
 		http->n_low++;
@@ -243,7 +232,7 @@ static int attach(struct http_request *req, const char *url)
 static void start(struct http_request *req, const char *url)
 {
 	if (attach(req, url) < 0)
-		finish(req, error_sys(&req->err, ENOMEM, "%s", req->http->src.name));
+		finish(req, error_sys(&req->item.err, ENOMEM, "%s", req->http->src.name));
 }
 
 /* Go on where the answer points to. */
@@ -256,18 +245,18 @@ static void follow(struct http_request *req)
 	curl_easy_getinfo(req->easy, CURLINFO_REDIRECT_URL, &next);
 	if (!next ||
 	    (strncasecmp(next, "http://", 7) != 0 && strncasecmp(next, "https://", 8) != 0)) {
-		finish(req, error_set(&req->err, EPROTO, "%s: is sent on to no place (%ld)", name,
-		                      req->answer.status));
+		finish(req, error_set(&req->item.err, EPROTO, "%s: is sent on to no place (%ld)",
+		                      name, req->answer.status));
 		return;
 	}
 	if (req->redirects == HTTP_MAX_REDIRECTS) {
-		finish(req, error_set(&req->err, ELOOP,
+		finish(req, error_set(&req->item.err, ELOOP,
 		                      "%s: is sent on more than %d times, at last to %.*s", name,
 		                      HTTP_MAX_REDIRECTS, (int)strcspn(next, "?#"), next));
 		return;
 	}
 	if (strncasecmp(req->url, "https:", 6) == 0 && strncasecmp(next, "https:", 6) != 0) {
-		finish(req, error_set(&req->err, EPROTO,
+		finish(req, error_set(&req->item.err, EPROTO,
 		                      "%s: is sent on from https to http, which anybody could read "
 		                      "and change",
 		                      name));
@@ -275,7 +264,7 @@ static void follow(struct http_request *req)
 	}
 	copy = strdup(next);
 	if (!copy) {
-		finish(req, error_sys(&req->err, ENOMEM, "%s", name));
+		finish(req, error_sys(&req->item.err, ENOMEM, "%s", name));
 		return;
 	}
 	detach(req);
@@ -328,13 +317,14 @@ static void complete(struct http_request *req, CURLcode code)
 		pin_url(req);
 		finish(req, 0);
 	} else if (!ask_way_again(req)) {
-		finish(req, req->verdict == HTTP_REFUSED ? req->result : http_explain(req, code));
+		finish(req, req->verdict == HTTP_REFUSED ? req->refusal : http_explain(req, code));
 	}
 }
 
-/* May the first request of this priority start? */
-static bool may_start(const struct http *http, const struct http_request *req)
+static bool may_start(struct queue_item *item)
 {
+	const struct http_request *req = request_of(item);
+	const struct http *http = req->http;
 	unsigned int most = http->multiplexed ? STREAMS : http->connections;
 
 	if (http->n_active >= most)
@@ -350,77 +340,42 @@ static bool may_start(const struct http *http, const struct http_request *req)
 /* Move what may start from the queues to curl. */
 static void admit(struct http *http)
 {
-	pthread_mutex_lock(&http->lock);
-	for (size_t i = 0; i < HTTP_PRIORITIES; i++) {
-		while (!list_empty(&http->waiting[i])) {
-			struct http_request *req = request_of(http->waiting[i].next);
+	struct queue_item *item;
 
-			if (!may_start(http, req)) {
-				i = HTTP_PRIORITIES - 1;
-				break;
-			}
-			list_remove(&req->link);
-			pthread_mutex_unlock(&http->lock);
-			req->pinned_url = http->pinned_url != NULL;
-			req->redirects = req->pinned_url ? 1 : 0;
-			start(req, req->pinned_url ? http->pinned_url : http->url);
-			pthread_mutex_lock(&http->lock);
-		}
+	while ((item = queue_take(&http->queue, may_start)) != NULL) {
+		struct http_request *req = request_of(item);
+
+		req->pinned_url = http->pinned_url != NULL;
+		req->redirects = req->pinned_url ? 1 : 0;
+		start(req, req->pinned_url ? http->pinned_url : http->url);
 	}
-	pthread_mutex_unlock(&http->lock);
-}
-
-/* Why a request must end now: 0 or -errno with its sentence set. */
-static int expired(struct http_request *req, uint64_t now)
-{
-	const struct http *http = req->http;
-	const char *name = http->src.name;
-
-	if (__atomic_load_n(&req->cancelled, __ATOMIC_RELAXED))
-		return error_set(&req->err, ECANCELED, "%s: no longer wanted", name);
-	if (now >= req->deadline_ns)
-		return error_set(&req->err, ETIMEDOUT,
-		                 "%s: not done before the deadline (%zu of %zu bytes)", name,
-		                 req->received, req->len);
-	if (req->easy && now >= req->progress_ns + http->stall_ms * NS_PER_MS)
-		return error_set(&req->err, ETIMEDOUT,
-		                 "%s: no byte for %g s, after %zu of %zu (stalled)", name,
-		                 http->stall_ms / 1000.0, req->received, req->len);
-	return 0;
 }
 
 /* End what must end; the time until the next one must, in ms. */
 static int expire(struct http *http)
 {
-	uint64_t now = now_ns(), next = now + 3600 * NS_PER_SEC;
-	struct list ended;
+	uint64_t now = now_ns(), stall_ns = http->stall_ms * NS_PER_MS;
+	uint64_t next = min_u64(queue_expire(&http->queue, now), now + 3600 * NS_PER_SEC);
+	bool stopping = queue_stopping(&http->queue);
 
-	list_init(&ended);
-	pthread_mutex_lock(&http->lock);
-	for (size_t i = 0; i <= HTTP_PRIORITIES; i++) {
-		struct list *queue = i < HTTP_PRIORITIES ? &http->waiting[i] : &http->active;
+	list_for_each_safe (it, tmp, &http->active) {
+		struct http_request *req = request_of(container_of(it, struct queue_item, link));
+		int r;
 
-		list_for_each_safe (it, tmp, queue) {
-			struct http_request *req = request_of(it);
-
-			if (http->stopping)
-				__atomic_store_n(&req->cancelled, true, __ATOMIC_RELAXED);
-			int r = expired(req, now);
-
-			if (r < 0) {
-				req->result = r;
-				list_remove(it);
-				list_append(&ended, it);
-				continue;
-			}
-			next = min_u64(next, req->deadline_ns);
-			if (req->easy)
-				next = min_u64(next, req->progress_ns + http->stall_ms * NS_PER_MS);
-		}
+		if (stopping)
+			__atomic_store_n(&req->item.cancelled, true, __ATOMIC_RELAXED);
+		r = queue_expired(&req->item, now);
+		if (r == 0 && now >= req->progress_ns + stall_ns)
+			r = error_set(&req->item.err, ETIMEDOUT,
+			              "%s: no byte for %g s, after %zu of %zu (stalled)",
+			              http->src.name, http->stall_ms / 1000.0, req->received,
+			              req->len);
+		if (r < 0)
+			finish(req, r);
+		else
+			next = min_u64(next,
+			               min_u64(req->item.deadline_ns, req->progress_ns + stall_ns));
 	}
-	pthread_mutex_unlock(&http->lock);
-	list_for_each_safe (it, tmp, &ended)
-		finish(request_of(it), request_of(it)->result);
 	return (int)((next - now) / NS_PER_MS) + 1;
 }
 
@@ -433,13 +388,10 @@ static void *loop(void *arg)
 	pthread_setname_np(pthread_self(), "source-http");
 	for (;;) {
 		int wait_ms = expire(http);
-		bool stop, ended = false;
+		bool ended = false;
 
 		admit(http);
-		pthread_mutex_lock(&http->lock);
-		stop = http->stopping;
-		pthread_mutex_unlock(&http->lock);
-		if (stop && list_empty(&http->active))
+		if (queue_stopping(&http->queue) && list_empty(&http->active))
 			return NULL;
 		curl_multi_perform(http->multi, &running);
 		while ((msg = curl_multi_info_read(http->multi, &left)) != NULL) {
@@ -479,45 +431,12 @@ int http_loop_start(struct http *http, struct error *err)
 
 void http_loop_stop(struct http *http)
 {
-	pthread_mutex_lock(&http->lock);
-	http->stopping = true;
-	pthread_mutex_unlock(&http->lock);
-	curl_multi_wakeup(http->multi);
+	queue_stop(&http->queue);
 	pthread_join(http->thread, NULL);
 	curl_multi_cleanup(http->multi);
 }
 
-static void on_cancel(void *arg)
+void http_loop_wake(struct source_queue *queue)
 {
-	struct http_request *req = arg;
-
-	__atomic_store_n(&req->cancelled, true, __ATOMIC_RELAXED);
-	curl_multi_wakeup(req->http->multi);
-}
-
-int http_submit(struct http *http, struct http_request *req, struct source_cancel *cancel)
-{
-	list_init(&req->link);
-	if (cancel && !source_cancel_arm(cancel, on_cancel, req))
-		return error_set(&req->err, ECANCELED, "%s: no longer wanted", http->src.name);
-	pthread_cond_init(&req->done, NULL);
-	pthread_mutex_lock(&http->lock);
-	if (http->stale) {
-		req->err = http->stale_error;
-		req->result = -ESTALE;
-		req->finished = true;
-	} else {
-		list_append(&http->waiting[req->priority], &req->link);
-	}
-	pthread_mutex_unlock(&http->lock);
-	curl_multi_wakeup(http->multi);
-
-	pthread_mutex_lock(&http->lock);
-	while (!req->finished)
-		pthread_cond_wait(&req->done, &http->lock);
-	pthread_mutex_unlock(&http->lock);
-	if (cancel)
-		source_cancel_disarm(cancel);
-	pthread_cond_destroy(&req->done);
-	return req->result;
+	curl_multi_wakeup(container_of(queue, struct http, queue)->multi);
 }

@@ -12,8 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "util/clock.h"
-
 static void global_init(void)
 {
 	curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -23,21 +21,12 @@ static void global_init(void)
 static int request(struct http *http, struct http_request *req, const struct source_read *how,
                    struct error *err)
 {
-	int r;
-
 	req->http = http;
-	req->deadline_ns = now_ns() + http->deadline_ms * NS_PER_MS;
 	if (how) {
-		req->priority = how->priority;
 		req->arrived = how->arrived;
 		req->arg = how->arg;
-		if (how->deadline_ns)
-			req->deadline_ns = how->deadline_ns;
 	}
-	r = http_submit(http, req, how ? how->cancel : NULL);
-	if (r < 0 && err)
-		*err = req->err;
-	return r;
+	return queue_submit(&http->queue, &req->item, how, err);
 }
 
 static int http_read(struct source *src, void *buf, size_t len, uint64_t off,
@@ -86,7 +75,7 @@ static void http_close(struct source *src)
 
 	if (http->has_thread)
 		http_loop_stop(http);
-	pthread_mutex_destroy(&http->lock);
+	queue_destroy(&http->queue);
 	credentials_free(http->credentials);
 	free(http->pinned_url);
 	free(http->ca_file);
@@ -111,9 +100,7 @@ int http_create(const struct source_url *url, const struct source_options *optio
 	if (!http)
 		return error_sys(err, ENOMEM, "%s", url->name);
 	pthread_once(&once, global_init);
-	pthread_mutex_init(&http->lock, NULL);
-	for (size_t i = 0; i < HTTP_PRIORITIES; i++)
-		list_init(&http->waiting[i]);
+	queue_init(&http->queue, &http->src, options->deadline_ms, http_loop_wake);
 	list_init(&http->active);
 	src = &http->src;
 	src->ops = &http_ops;
@@ -122,7 +109,6 @@ int http_create(const struct source_url *url, const struct source_options *optio
 	http->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
 	http->connections = options->connections;
 	http->stall_ms = options->stall_ms;
-	http->deadline_ms = options->deadline_ms;
 	if (!src->name || !http->url || (options->ca_file && !http->ca_file))
 		return error_sys(err, ENOMEM, "%s", url->name);
 	if (options->credentials_file) {

@@ -13,14 +13,13 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
-#include "base/list.h"
 #include "disk/source/credentials.h"
 #include "disk/source/http-headers.h"
 #include "disk/source/kinds.h"
+#include "disk/source/queue.h"
 
 #define HTTP_MAX_REDIRECTS 10
 #define HTTP_MAX_LOCATION  8192
-#define HTTP_PRIORITIES    (SOURCE_BACKGROUND + 1)
 
 /* The headers of one answer. */
 struct http_answer {
@@ -47,7 +46,7 @@ enum http_verdict {
 };
 
 struct http_request {
-	struct list link; /* in http.waiting or http.active */
+	struct queue_item item; /* its link is in http.active once started */
 	struct http *http;
 	CURL *easy;
 	struct curl_slist *headers;
@@ -58,8 +57,6 @@ struct http_request {
 	void *buf;
 	size_t len;
 	uint64_t off;
-	enum source_priority priority;
-	uint64_t deadline_ns;
 	void (*arrived)(void *arg, size_t prefix);
 	void *arg;
 	bool connecting; /* the first request, which learns the identity */
@@ -69,12 +66,7 @@ struct http_request {
 	uint64_t started_ns, progress_ns;
 	struct http_answer answer;
 	enum http_verdict verdict;
-	bool cancelled; /* with __atomic */
-
-	pthread_cond_t done;
-	bool finished; /* with http.lock */
-	int result;
-	struct error err;
+	int refusal; /* -errno of HTTP_REFUSED; the sentence is item.err */
 };
 
 /* How much of the link earlier answers had: see http-window.c. */
@@ -90,16 +82,12 @@ struct http {
 	char *ca_file;
 	struct credentials *credentials;
 	unsigned int connections;
-	uint32_t stall_ms, deadline_ms;
+	uint32_t stall_ms;
 	CURLM *multi;
 	pthread_t thread;
 	bool has_thread;
 
-	pthread_mutex_t lock; /* guards what follows, and http_request.finished */
-	struct list waiting[HTTP_PRIORITIES];
-	bool stopping;
-	bool stale; /* for ever; told by `stale_error` */
-	struct error stale_error;
+	struct source_queue queue;
 
 	/* The I/O thread's own. */
 	struct list active;
@@ -113,8 +101,7 @@ struct http {
 /* http-loop.c */
 int http_loop_start(struct http *http, struct error *err);
 void http_loop_stop(struct http *http);
-/* Hand in, wait, return the result. */
-int http_submit(struct http *http, struct http_request *req, struct source_cancel *cancel);
+void http_loop_wake(struct source_queue *queue);
 
 /* http-answer.c: called by the I/O thread. */
 /* One header line, CR LF and all. */

@@ -8,7 +8,7 @@
 
 #include "base/bits.h"
 #include "base/endian.h"
-#include "disk/source/source.h"
+#include "disk/source/kinds.h"
 
 #define SAMPLE_PIECES 16
 #define SAMPLE_BYTES  4096
@@ -68,25 +68,46 @@ void source_identity_key(const struct source_identity *id, uint8_t ret[32])
 	sha256(text, len, ret);
 }
 
-int source_identity_sample(struct source *src, const struct source_read *how, struct error *err)
+int identity_sample_with(uint64_t size, identity_reader *read, void *arg, uint8_t ret[32],
+                         struct error *err)
 {
-	uint64_t size = src->identity.size;
 	uint8_t text[8 + SAMPLE_PIECES * SAMPLE_BYTES];
 	size_t piece = (size_t)min_u64(SAMPLE_BYTES, size), len = 8;
-	struct source_read one = how ? *how : (struct source_read){ 0 };
 
-	one.arrived = NULL;
 	store_be64(text, size);
 	for (unsigned int i = 0; i < SAMPLE_PIECES && piece > 0; i++) {
 		/* First divided, then multiplied: no overflow, and the last piece ends the file. */
 		uint64_t off = i + 1 < SAMPLE_PIECES ? (size - piece) / (SAMPLE_PIECES - 1) * i
 		                                     : size - piece;
-		int r = source_read(src, text + len, piece, off, &one, err);
+		int r = read(arg, text + len, piece, off, err);
 
 		if (r < 0)
 			return r;
 		len += piece;
 	}
-	sha256(text, len, src->identity.sample);
+	sha256(text, len, ret);
 	return 0;
+}
+
+struct sampled {
+	struct source *src;
+	struct source_read how;
+};
+
+static int read_piece(void *arg, void *buf, size_t len, uint64_t off, struct error *err)
+{
+	struct sampled *sampled = arg;
+
+	return source_read(sampled->src, buf, len, off, &sampled->how, err);
+}
+
+int source_identity_sample(struct source *src, const struct source_read *how, struct error *err)
+{
+	struct sampled sampled = { .src = src };
+
+	if (how)
+		sampled.how = *how;
+	sampled.how.arrived = NULL;
+	return identity_sample_with(src->identity.size, read_piece, &sampled, src->identity.sample,
+	                            err);
 }

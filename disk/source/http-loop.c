@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -382,10 +383,15 @@ static int expire(struct http *http)
 static void *loop(void *arg)
 {
 	struct http *http = arg;
+	sigset_t pipe_signal;
 	CURLMsg *msg;
 	int running, left;
 
 	pthread_setname_np(pthread_self(), "source-http");
+	/* TLS libraries write to sockets without MSG_NOSIGNAL. */
+	sigemptyset(&pipe_signal);
+	sigaddset(&pipe_signal, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
 	for (;;) {
 		int wait_ms = expire(http);
 		bool ended = false;

@@ -123,32 +123,39 @@ static char *public_name(const char *text)
 
 static int parse_net_url(const char *text, struct source_url *url, struct error *err)
 {
-	const char *authority = strstr(text, "://");
-	size_t n = authority ? strcspn(authority + 3, "/?#") : 0;
+	size_t scheme = scheme_length(text);
+	const char *host = text + scheme + 3;
+	const char *at;
+	int shown;
 
-	if (!authority || (size_t)(authority - text) != scheme_length(text))
-		return error_set(err, EINVAL, "%.200s: a URL begins with %.*s://", text,
-		                 (int)scheme_length(text), text);
-	if (memchr(authority + 3, '@', n))
+	if (strncmp(text + scheme, "://", 3) != 0)
+		return error_set(err, EINVAL, "a URL begins with %.*s://", (int)scheme, text);
+	at = memrchr(host, '@', strcspn(host, "/?#"));
+	if (at)
+		host = at + 1;
+	shown = (int)min_u64(strcspn(host, "?#"), 200);
+	/* nbds: has user names, which are not secret, and no passwords. */
+	if (at && (url->kind == SOURCE_KIND_HTTP ||
+	           memchr(text + scheme + 3, ':', (size_t)(at - text) - scheme - 3)))
 		return error_set(err, EINVAL,
-		                 "%.*s://...%s: a user name or password does not belong into a "
-		                 "URL; put it into a credentials file (sill-credentials(5))",
-		                 (int)(authority - text), text,
-		                 strrchr(authority, '@') + strcspn(strrchr(authority, '@'), "/?#"));
+		                 "%.*s://%.*s: a user name or password does not belong into a URL; "
+		                 "put it into a credentials file (sill-credentials(5))",
+		                 (int)scheme, text, shown, host);
 	if (url->kind == SOURCE_KIND_HTTP) {
 		cleanup(curl_url) CURLU *parts = curl_url();
-		cleanup_curl char *host = NULL;
+		cleanup_curl char *name = NULL;
 		CURLUcode code;
 
 		if (!parts)
 			return error_sys(err, ENOMEM, "%.200s", text);
 		code = curl_url_set(parts, CURLUPART_URL, text, CURLU_URLENCODE);
 		if (code != CURLUE_OK)
-			return error_set(err, EINVAL, "%.200s: not a URL: %s", text,
-			                 curl_url_strerror(code));
-		host = url_part(parts, CURLUPART_HOST);
-		if (!host || !*host)
-			return error_set(err, EINVAL, "%.200s: names no host", text);
+			return error_set(err, EINVAL, "%.*s://%.*s: not a URL: %s", (int)scheme,
+			                 text, shown, host, curl_url_strerror(code));
+		name = url_part(parts, CURLUPART_HOST);
+		if (!name || !*name)
+			return error_set(err, EINVAL, "%.*s://%.*s: names no host", (int)scheme,
+			                 text, shown, host);
 		/* The fragment is for browsers; curl would not send it either. */
 		curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0);
 
@@ -158,7 +165,9 @@ static int parse_net_url(const char *text, struct source_url *url, struct error 
 	} else {
 		url->target = strdup(text);
 	}
-	url->name = url->target ? public_name(url->target) : NULL;
+	if (url->target)
+		url->name = url->kind == SOURCE_KIND_HTTP ? public_name(url->target)
+		                                          : strdup(url->target);
 	return 0;
 }
 

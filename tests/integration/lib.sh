@@ -201,3 +201,53 @@ info()
 {
 	sill info --json "$1" | jq -r "$2"
 }
+
+# sample FORMAT: the path of the sample machine's disk in that format, converted when it is not there.
+sample()
+{
+	local dir=$machines/debian-12
+	(
+		flock 9
+		case $1 in
+		raw | vhd) ;;
+		*)
+			[ "$dir/disk.$1" -nt "$dir/disk.raw" ] || {
+				qemu-img convert -O "$1" "$dir/disk.raw" "$dir/new.$1" && mv "$dir/new.$1" "$dir/disk.$1"
+			}
+			;;
+		esac
+	) 9>"$dir/.lock"
+	[ -s "$dir/disk.$1" ] && echo "$dir/disk.$1"
+}
+
+# What a boot may take.  Emulated, on a busy computer, it is minutes.
+patience=${SILL_PATIENCE:-400}
+
+# with_info NAME JQ-CONDITION: is it so?  For wait_for.
+with_info()
+{
+	[ "$(info "$1" "$2")" = true ]
+}
+
+# guest NAME COMMAND: runs it in the machine's shell on the serial console (which logs in by itself)
+# and prints what it says; fails when it fails.  The mark is written in two halves, so that the
+# shell's echo of the command is not taken for its answer.
+guest()
+{
+	local name=$1 mark=done-$RANDOM-$RANDOM log socket
+	socket=$(info "$name" .console)
+	log=$work/guest-$mark
+	wait_for "$patience" grep -aq 'sill login:\|root@sill' "$SILL_STATE/machines/$name/console.log" || return 1
+	{
+		printf '\n{ %s; }; echo "%s""%s:$?"\n' "$2" "${mark:0:4}" "${mark:4}"
+		wait_for 120 grep -aq "^$mark:" "$log"
+	} | socat -t 1 - "UNIX-CONNECT:$socket" >"$log" 2>/dev/null
+	tr -d '\r' <"$log" | sed -n "/echo \"done\"/,/^$mark:/p" | grep -av "^$mark:\|echo \"done\"" || :
+	tr -d '\r' <"$log" | grep -aq "^$mark:0"
+}
+
+# Everything of a machine's session is over: no process and a record.
+ended()
+{
+	[ "$(sill list --json | jq -r --arg name "$1" '.[] | select(.name == $name).state')" != running ]
+}

@@ -123,7 +123,7 @@ static int subcluster_run(struct qcow2 *q, uint64_t entry, uint64_t bitmap, uint
 	uint64_t size = q->header.cluster_size / QCOW2_SUBCLUSTERS;
 	uint64_t within = off % q->header.cluster_size;
 	unsigned int s = (unsigned int)(within / size);
-	enum qcow2_kind next;
+	enum qcow2_kind next = QCOW2_ABSENT;
 	int r;
 
 	if (entry & QCOW2_ENTRY_ZERO)

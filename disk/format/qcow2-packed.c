@@ -14,13 +14,14 @@
 #include <errno.h>
 #include <string.h>
 
+#define ZLIB_CONST
 #include <zlib.h>
 #include <zstd.h>
 
 static int inflate_cluster(uint8_t *out, size_t size, const uint8_t *in, size_t len)
 {
 	z_stream z = {
-		.next_in = (Bytef *)(uintptr_t)in,
+		.next_in = in,
 		.avail_in = (uInt)len,
 		.next_out = out,
 		.avail_out = (uInt)size,

@@ -129,7 +129,7 @@ static json_t *json_name(const char *name)
 
 	if (text)
 		return text;
-	for (n = 0; name[n] && n < QCOW2_NAME_MAX; n++)
+	for (n = 0; n < QCOW2_NAME_MAX && name[n]; n++)
 		ascii[n] = name[n] & 0x80 ? '?' : name[n];
 	return json_stringn(ascii, n);
 }

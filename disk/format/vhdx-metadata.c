@@ -155,7 +155,7 @@ static int check_geometry(struct vhdx *v, struct error *err)
 int vhdx_metadata_read(struct vhdx *v, struct error *err)
 {
 	struct vhdx_region items[ITEMS] = { 0 };
-	uint8_t raw[ITEMS][16];
+	uint8_t raw[ITEMS][16] = { 0 };
 	uint32_t flags;
 	int r;
 

@@ -89,12 +89,12 @@ static void emit(const struct vhdx_patch *patches, const uint64_t *cuts, size_t 
 int vhdx_overlay_build(struct vhdx_patch *collected, size_t n, struct vhdx_overlay *ret)
 {
 	cleanup_free struct vhdx_patch *patches = collected;
-	cleanup_free uint64_t *cuts = malloc((2 * n + 1) * sizeof(*cuts));
-	cleanup_free uint32_t *owner = malloc((2 * n + 1) * sizeof(*owner));
-	cleanup_free uint32_t *skip = malloc((2 * n + 1) * sizeof(*skip));
+	cleanup_free uint64_t *cuts = calloc(2 * n + 1, sizeof(*cuts));
+	cleanup_free uint32_t *owner = calloc(2 * n + 1, sizeof(*owner));
+	cleanup_free uint32_t *skip = calloc(2 * n + 1, sizeof(*skip));
 	size_t n_cuts = 0;
 
-	ret->patches = malloc((2 * n + 1) * sizeof(*ret->patches));
+	ret->patches = calloc(2 * n + 1, sizeof(*ret->patches));
 	if (!cuts || !owner || !skip || !ret->patches)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {

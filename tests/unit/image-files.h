@@ -57,6 +57,20 @@ static inline int files_image(struct files *files, const char *name, const char 
 	return r;
 }
 
+/* The same where it must open. */
+static inline struct image *files_image_or_fail(struct files *files, const char *name,
+                                                const char *parent)
+{
+	struct image *image = NULL;
+	struct error err = { 0 };
+
+	if (files_image(files, name, parent, &image, &err) < 0 || !image) {
+		fail_msg("%s", err.text);
+		abort();
+	}
+	return image;
+}
+
 /* An image in `len` bytes, whatever its name. */
 static inline int memory_image(const uint8_t *data, size_t len, struct image **ret,
                                struct error *err)
@@ -65,6 +79,14 @@ static inline int memory_image(const uint8_t *data, size_t len, struct image **r
 
 	files_add(&files, "disk", data, len);
 	return files_image(&files, "disk", NULL, ret, err);
+}
+
+static inline struct image *memory_image_or_fail(const uint8_t *data, size_t len)
+{
+	struct files files = { 0 };
+
+	files_add(&files, "disk", data, len);
+	return files_image_or_fail(&files, "disk", NULL);
 }
 
 /* The sentence that `r` failed with names the file and has these words in it. */

@@ -12,16 +12,6 @@
 #include "tests/unit/image-files.h"
 #include "tests/unit/vhdx-make.h"
 
-static struct image *open_or_fail(const uint8_t *data, size_t len)
-{
-	struct error err = { 0 };
-	struct image *image;
-
-	if (memory_image(data, len, &image, &err) < 0)
-		fail_msg("%s", err.text);
-	return image;
-}
-
 TEST(each_block_state_reads_as_the_format_says)
 {
 	cleanup_free uint8_t *d = make_vhdx(10 * MIB, 512, 1);
@@ -32,7 +22,7 @@ TEST(each_block_state_reads_as_the_format_says)
 		if (i != 4)
 			set_bat(d, i, MADE_BLOCKS | i);
 	set_bat(d, 9, ENTRY_AT(0));
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_true(image->size == 10 * MIB);
 	expect_bytes(image, 0, MIB, 3);
 	expect_bytes(image, MIB, 8 * MIB, 0);
@@ -50,7 +40,7 @@ TEST(blocks_that_lie_together_cost_one_request)
 
 	for (unsigned int i = 0; i < 4; i++)
 		set_bat(d, i, ENTRY_AT(i));
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	expect_run(image, 0, IMAGE_EXTENT_DATA, 4 * MIB);
 	before = image->file->requests;
 	assert_int_equal(image_read(image, buf, 4 * MIB, 0, NULL, NULL), 0);
@@ -66,7 +56,7 @@ TEST(entries_of_sector_bitmaps_stand_between_those_of_blocks)
 	set_bat(d, 4095, ENTRY_AT(0));
 	set_bat(d, 4096, 0);
 	set_bat(d, 4097, ENTRY_AT(1));
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	expect_bytes(image, 4 * GIB - MIB, MIB, 1);
 	expect_bytes(image, 4 * GIB, MIB, 2);
 	expect_run(image, 4 * GIB - MIB, IMAGE_EXTENT_DATA, 2 * MIB);
@@ -79,7 +69,7 @@ TEST(sectors_of_4096_bytes_make_chunks_eight_times_as_large)
 
 	set_bat(d, 4096, ENTRY_AT(0));
 	set_bat(d, 32769, ENTRY_AT(1));
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	expect_bytes(image, 4 * GIB, MIB, 1);
 	expect_bytes(image, 32 * GIB, MIB, 2);
 }
@@ -91,11 +81,11 @@ TEST(the_newer_of_two_sound_headers_counts)
 
 	made_header(d, MADE_HEADER_2, 6, 9);
 	seal_headers(d);
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(image->unique_id[0], 9);
 	image_close(image);
 	d[MADE_HEADER_2 + 100] ^= 1;
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(image->unique_id[0], 1);
 	image_close(image);
 	d[MADE_HEADER_1 + 100] ^= 1;
@@ -116,7 +106,7 @@ TEST(one_sound_copy_of_the_region_table_is_enough)
 	cleanup_free uint8_t *d = make_vhdx(MIB, 512, 1);
 
 	d[MADE_REGIONS_1 + 5000] ^= 1;
-	image_close(open_or_fail(d, MADE_LEN));
+	image_close(memory_image_or_fail(d, MADE_LEN));
 	d[MADE_REGIONS_2 + 5000] ^= 1;
 	expect_bad(d, MADE_LEN, "both copies of the region table are damaged");
 }
@@ -163,12 +153,10 @@ TEST(a_differencing_disk_takes_each_sector_from_the_nearest_file_that_has_it)
 	cleanup_free uint8_t *child = make_partial_child(), *parent = make_parent(1);
 	cleanup(image_close) struct image *image = NULL;
 	struct files files = { 0 };
-	struct error err = { 0 };
 
 	files_add(&files, "/vm/disk", child, MADE_LEN);
 	files_add(&files, "/vm/parent.vhdx", parent, MADE_LEN);
-	if (files_image(&files, "/vm/disk", NULL, &image, &err) < 0)
-		fail_msg("%s", err.text);
+	image = files_image_or_fail(&files, "/vm/disk", NULL);
 	for (uint64_t s = 0; s < 2048; s++)
 		expect_bytes(image, s * 512, 512, is_childs(s) ? 2 : 4);
 	expect_bytes(image, MIB, MIB, 3);
@@ -208,7 +196,6 @@ TEST(a_parent_is_found_by_what_the_locator_says)
 		cleanup_free uint8_t *child = make_partial_child(), *parent = make_parent(1);
 		cleanup(image_close) struct image *image = NULL;
 		struct files files = { 0 };
-		struct error err = { 0 };
 		char dotted[64];
 
 		make_child(child, cases[i].pairs);
@@ -216,8 +203,7 @@ TEST(a_parent_is_found_by_what_the_locator_says)
 		files_add(&files, "/vm/disk", child, MADE_LEN);
 		files_add(&files, cases[i].name, parent, MADE_LEN);
 		files_add(&files, dotted, parent, MADE_LEN);
-		if (files_image(&files, "/vm/disk", NULL, &image, &err) < 0)
-			fail_msg("case %zu: %s", i, err.text);
+		image = files_image_or_fail(&files, "/vm/disk", NULL);
 		expect_bytes(image, 3 * MIB, MIB, 4);
 	}
 }
@@ -235,7 +221,7 @@ TEST(a_parent_with_another_guid_is_passed_over)
 	files_add(&files, "/else/where", right, MADE_LEN);
 	assert_true(files_image(&files, "/vm/disk", NULL, &image, &err) < 0);
 	assert_non_null(strstr(err.text, "unique id"));
-	assert_int_equal(files_image(&files, "/vm/disk", "/else/where", &image, &err), 0);
+	image = files_image_or_fail(&files, "/vm/disk", "/else/where");
 	expect_bytes(image, 3 * MIB, MIB, 4);
 	image_close(image);
 }
@@ -364,7 +350,7 @@ TEST(every_field_out_of_range_is_refused_by_name)
 		if (bad_fields[i].says)
 			expect_bad(d, MADE_LEN, bad_fields[i].says);
 		else
-			image_close(open_or_fail(d, MADE_LEN));
+			image_close(memory_image_or_fail(d, MADE_LEN));
 	}
 }
 
@@ -390,7 +376,7 @@ TEST(what_is_unknown_but_not_required_is_ignored)
 	store_le32(d + MADE_REGIONS_1 + 16 + 64 + 28, 0);
 	store_le32(d + MADE_REGIONS_1 + 8, 3);
 	seal_regions(d);
-	image_close(open_or_fail(d, MADE_LEN));
+	image_close(memory_image_or_fail(d, MADE_LEN));
 }
 
 TEST(a_partly_present_block_without_its_bitmap_is_refused)
@@ -416,7 +402,7 @@ TEST(a_partly_present_block_without_its_bitmap_is_refused)
 		set_bat(child, 4096, bad[i].entry);
 		files_add(&files, "disk", child, MADE_LEN);
 		files_add(&files, "parent", parent, MADE_LEN);
-		assert_int_equal(files_image(&files, "disk", "parent", &image, &err), 0);
+		image = files_image_or_fail(&files, "disk", "parent");
 		expect_refused(image_read(image, buf, sizeof(buf), 0, NULL, &err), &err,
 		               bad[i].says);
 	}
@@ -473,7 +459,7 @@ TEST(a_log_is_replayed_into_tables_and_data)
 	entry_data(&e, MADE_BLOCKS + 2 * MIB + 8192, data);
 	entry_zero(&e, MADE_BLOCKS + 2 * MIB + 65536, 8192);
 	entry_seal(&e);
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(replayed(image), 1);
 	expect_bytes(image, 0, 8192, 3);
 	for (unsigned int i = 0; i < 4096; i++)
@@ -499,7 +485,7 @@ TEST(a_log_that_wraps_around_is_replayed_in_order)
 		entry_data(&e, MADE_BAT, bat);
 		at = entry_seal(&e);
 	}
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(replayed(image), 3);
 	expect_bytes(image, 0, MIB, 4);
 }
@@ -520,7 +506,7 @@ TEST(a_torn_entry_ends_the_log_before_it)
 		at = entry_seal(&e);
 	}
 	log_sector(d, at - 1)[2000] ^= 1;
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(replayed(image), 2);
 	expect_bytes(image, 0, MIB, 3);
 }
@@ -541,7 +527,7 @@ TEST(what_lies_before_the_tail_is_not_replayed)
 	e = entry_start(d, 2, 2, 2);
 	entry_zero(&e, MADE_BLOCKS + 3 * MIB, 4096);
 	entry_seal(&e);
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(replayed(image), 1);
 	expect_bytes(image, 0, 4096, 0);
 	expect_bytes(image, 4096, MIB - 4096, 4);
@@ -573,7 +559,7 @@ TEST(the_sequence_with_the_newest_head_counts)
 	entry_data(&e, MADE_BAT, bat);
 	log_sector(d, 32)[32] ^= 1;
 	entry_seal(&e);
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(replayed(image), 1);
 	expect_bytes(image, 0, MIB, 2);
 }
@@ -591,7 +577,7 @@ TEST(a_log_may_grow_the_file_with_zeros)
 	entry_data(&e, MADE_BAT, bat);
 	store_le64(log_sector(d, 0) + 48, MADE_LEN - MIB / 2);
 	entry_seal(&e);
-	image = open_or_fail(d, MADE_LEN - MIB / 2);
+	image = memory_image_or_fail(d, MADE_LEN - MIB / 2);
 	expect_bytes(image, 0, MIB / 2, 4);
 	expect_bytes(image, MIB / 2, MIB / 2, 0);
 }
@@ -704,7 +690,7 @@ TEST(patches_that_overlap_show_the_newest)
 
 static void expect_problem(const uint8_t *d, const char *words)
 {
-	cleanup(image_close) struct image *image = open_or_fail(d, MADE_LEN);
+	cleanup(image_close) struct image *image = memory_image_or_fail(d, MADE_LEN);
 	struct report report = { 0 };
 
 	assert_int_equal(image_check(image, report_add, &report, NULL), 1);
@@ -719,7 +705,7 @@ TEST(the_check_finds_each_kind_of_damage)
 
 	set_bat(d, 0, ENTRY_AT(0));
 	set_bat(d, 1, ENTRY_AT(1));
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(image_check(image, NULL, NULL, NULL), 0);
 	image_close(image);
 	set_bat(d, 5, ENTRY_AT(1));
@@ -763,7 +749,7 @@ TEST(the_check_looks_at_sector_bitmaps_too)
 		set_bat(child, 4096, cases[i].entry);
 		files_add(&files, "disk", child, MADE_LEN);
 		files_add(&files, "parent", parent, MADE_LEN);
-		assert_int_equal(files_image(&files, "disk", "parent", &image, NULL), 0);
+		image = files_image_or_fail(&files, "disk", "parent");
 		assert_int_equal(image_check(image, report_add, &report, NULL), cases[i].problems);
 		assert_non_null(strstr(report.text, cases[i].says));
 	}
@@ -778,7 +764,7 @@ TEST(info_says_what_the_metadata_says)
 	d[8] = 'M';
 	d[10] = 'e';
 	set_bat(d, 3, ENTRY_AT(3));
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(image_info(image, &info, NULL), 0);
 	assert_string_equal(json_string_value(json_object_get(info, "format")), "vhdx");
 	assert_string_equal(json_string_value(json_object_get(info, "type")), "dynamic");
@@ -795,8 +781,10 @@ static void *read_everything(void *arg)
 {
 	struct image *image = arg;
 	uint8_t *buf = malloc(MIB);
-	void *failed = buf ? NULL : arg;
+	void *failed = NULL;
 
+	if (!buf)
+		return arg;
 	for (unsigned int round = 0; round < 10 && !failed; round++) {
 		for (uint64_t block = 0; block < 4; block++)
 			if (image_read(image, buf, MIB - 512, block * MIB + 512, NULL, NULL) < 0 ||
@@ -816,7 +804,7 @@ TEST(many_threads_read_one_image)
 
 	for (unsigned int i = 0; i < 4; i++)
 		set_bat(d, i, ENTRY_AT(i));
-	image = open_or_fail(d, MADE_LEN);
+	image = memory_image_or_fail(d, MADE_LEN);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, read_everything, image), 0);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {

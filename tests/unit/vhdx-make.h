@@ -38,15 +38,15 @@ enum { MADE_PARAMETERS, MADE_SIZE, MADE_ID, MADE_LOGICAL, MADE_PHYSICAL, MADE_LO
 /* "CAA16737-FA36-4D43-B3B6-33F0AA44E76B" to the 16 bytes in a file. */
 static inline void put_guid(uint8_t *out, const char *text)
 {
-	unsigned int a, b, c, d[8];
+	static const uint8_t place[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+	char pair[3] = "";
 
-	sscanf(text, "%8x-%4x-%4x-%2x%2x-%2x%2x%2x%2x%2x%2x", &a, &b, &c, &d[0], &d[1], &d[2],
-	       &d[3], &d[4], &d[5], &d[6], &d[7]);
-	store_le32(out, a);
-	store_le16(out + 4, (uint16_t)b);
-	store_le16(out + 6, (uint16_t)c);
-	for (unsigned int i = 0; i < 8; i++)
-		out[8 + i] = (uint8_t)d[i];
+	for (unsigned int i = 0; i < 16; i++, text += 2) {
+		while (*text == '-')
+			text++;
+		memcpy(pair, text, 2);
+		out[place[i]] = (uint8_t)strtoul(pair, NULL, 16);
+	}
 }
 
 static inline void seal(uint8_t *at, size_t len)

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/text.h"
+
 int error_vset(struct error *err, int code, const char *fmt, va_list args)
 {
 	if (err) {
 		err->code = code;
 		vsnprintf(err->text, sizeof(err->text), fmt, args);
+		text_printable(err->text);
 	}
 	return -code;
 }
@@ -38,6 +41,7 @@ int error_sys(struct error *err, int code, const char *fmt, ...)
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s",
 	         strerror_r(code, system, sizeof(system)));
+	text_printable(err->text);
 	return -code;
 }
 
@@ -56,5 +60,6 @@ int error_prefix(struct error *err, const char *fmt, ...)
 	size_t used = strlen(err->text);
 
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s", old.text);
+	text_printable(err->text);
 	return -old.code;
 }

@@ -13,7 +13,7 @@
 
 struct error {
 	int code;       /* errno, positive; 0 when nothing went wrong */
-	char text[508]; /* one sentence without its full stop, cut at the end when too long */
+	char text[508]; /* one sentence without its full stop, cut when too long, printable */
 };
 
 /* Set the sentence; returns -code, so that `return error_set(err, EINVAL, "…")` reads well. */

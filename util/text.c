@@ -2,6 +2,7 @@
 #include "util/text.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,4 +86,38 @@ const char *format_seconds(uint64_t seconds, char out[24])
 	else
 		snprintf(out, 24, "%llu s", s);
 	return out;
+}
+
+size_t utf8_next(const char *text, uint32_t *ret)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const uint8_t *in = (const uint8_t *)text;
+	size_t n = in[0] < 0x80 ? 1 : in[0] < 0xc0 ? 0 : in[0] < 0xe0 ? 2 : in[0] < 0xf0 ? 3 : 4;
+	uint32_t c = n == 1 ? in[0] : in[0] & (0x7fu >> n);
+
+	if (n == 0 || in[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((in[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (in[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	*ret = c;
+	return n;
+}
+
+char *text_printable(char *text)
+{
+	for (char *at = text; *at;) {
+		uint32_t c = 0;
+		size_t n = utf8_next(at, &c);
+		bool fine = n > 0 && c >= 0x20 && (c < 0x7f || c >= 0xa0);
+
+		for (size_t i = 0; !fine && i < (n ? n : 1); i++)
+			at[i] = '?';
+		at += n ? n : 1;
+	}
+	return text;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Numbers as people write and read them.
+ * Numbers as people write and read them, and text that they can read.
  */
 #ifndef UTIL_TEXT_H
 #define UTIL_TEXT_H
@@ -24,5 +24,14 @@ const char *format_bytes(uint64_t bytes, char out[16]);
 
 /* "1:02:07", "2:07" or "7 s".  `out` holds 24. */
 const char *format_seconds(uint64_t seconds, char out[24]);
+
+/*
+ * Make foreign text fit for terminals, logs and JSON: what is not UTF-8, and control characters,
+ * become question marks, byte by byte.  Returns `text`.
+ */
+char *text_printable(char *text);
+
+/* The character of UTF-8 (RFC 3629) at `text`: its bytes, or 0 when it is not well formed. */
+size_t utf8_next(const char *text, uint32_t *ret);
 
 #endif

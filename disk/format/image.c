@@ -19,6 +19,7 @@
 #include "base/endian.h"
 #include "disk/format/detect.h"
 #include "disk/format/format.h"
+#include "util/text.h"
 
 /* Detection asks in this order; raw, which has no mark, is what is left. */
 static const struct image_driver *const drivers[] = {
@@ -271,10 +272,12 @@ void image_id(const struct image *image, uint8_t ret[32])
 /* The object of one file, without its parents. */
 static int describe_one(struct image *image, json_t **ret, struct error *err)
 {
-	json_t *info =
-		json_pack("{s:s, s:s, s:I, s:I}", "name", image->file->name, "format",
-	                  image_format_name(image->format), "virtual_size", (json_int_t)image->size,
-	                  "file_size", (json_int_t)image->file->identity.size);
+	cleanup_free char *name = strdup(image->file->name);
+	json_t *info = name ? json_pack("{s:s, s:s, s:I, s:I}", "name", text_printable(name),
+	                                "format", image_format_name(image->format), "virtual_size",
+	                                (json_int_t)image->size, "file_size",
+	                                (json_int_t)image->file->identity.size)
+	                    : NULL;
 	int r;
 
 	if (!info)

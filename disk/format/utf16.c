@@ -11,6 +11,7 @@
 
 #include "base/endian.h"
 #include "disk/format/format.h"
+#include "util/text.h"
 
 static size_t put_utf8(char *out, uint32_t c)
 {
@@ -62,30 +63,13 @@ char *utf16_path(const void *text, size_t len, bool big_endian)
 				c = 0xfffd;
 			}
 		}
+		/* No name of a file that anyone means has control characters. */
+		if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+			c = 0xfffd;
 		used += put_utf8(out + used, c == '\\' ? '/' : c);
 	}
 	out[used] = '\0';
 	return out;
-}
-
-/* One character of UTF-8; its length, or 0 when it is not well formed (RFC 3629). */
-static size_t get_utf8(const uint8_t *in, uint32_t *ret)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = in[0] < 0x80 ? 1 : in[0] < 0xc0 ? 0 : in[0] < 0xe0 ? 2 : in[0] < 0xf0 ? 3 : 4;
-	uint32_t c = n == 1 ? in[0] : in[0] & (0xff >> (n + 1));
-
-	if (n == 0 || in[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((in[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (in[i] & 0x3f);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	*ret = c;
-	return n;
 }
 
 static void put_unit(uint8_t *out, uint32_t unit, bool big_endian)
@@ -98,12 +82,11 @@ static void put_unit(uint8_t *out, uint32_t unit, bool big_endian)
 
 int utf16_encode(const char *text, bool big_endian, uint8_t *out, size_t room, size_t *ret_len)
 {
-	const uint8_t *in = (const uint8_t *)text;
 	size_t used = 0;
 
-	while (*in) {
+	while (*text) {
 		uint32_t c = 0;
-		size_t n = get_utf8(in, &c);
+		size_t n = utf8_next(text, &c);
 		size_t bytes = c >= 0x10000 ? 4 : 2;
 
 		if (n == 0)
@@ -117,7 +100,7 @@ int utf16_encode(const char *text, bool big_endian, uint8_t *out, size_t room, s
 			put_unit(out + used, c, big_endian);
 		}
 		used += bytes;
-		in += n;
+		text += n;
 	}
 	*ret_len = used;
 	return 0;

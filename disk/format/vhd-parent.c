@@ -15,6 +15,7 @@
 
 #include "disk/format/pages.h"
 #include "disk/format/vhd.h"
+#include "util/text.h"
 
 #define MAX_PLACES (3 * (VHD_LOCATORS + 1))
 #define MAX_PATH   4096u
@@ -96,6 +97,7 @@ static int read_locator(struct vhd *vhd, const struct vhd_locator *locator, char
 	if (!*ret)
 		return error_set(err, ENOMEM, "%s: no memory for its locators",
 		                 vhd->image.file->name);
+	text_printable(*ret);
 	for (char *at = *ret; *at && plain; at++)
 		if (*at == '\\')
 			*at = '/';

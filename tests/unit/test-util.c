@@ -88,6 +88,41 @@ TEST(a_replaced_file_is_whole_and_leaves_nothing_beside_it)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+TEST(foreign_text_is_made_printable)
+{
+	static const struct {
+		const char *text, *want;
+	} known[] = {
+		{ "plain \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
+		  "plain \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "\033[2Jx\n\t\x7f", "?[2Jx???" },
+		{ "\xc2\x9b", "??" },           /* CSI */
+		{ "\xc0\xaf", "??" },           /* too long for what it says */
+		{ "\xed\xa0\x80", "???" },      /* half a surrogate pair */
+		{ "a\xff\xe2\x82", "a???" },    /* cut off */
+		{ "\xf5\x80\x80\x80", "????" }, /* past U+10FFFF */
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		cleanup_free char *text = strdup(known[i].text);
+
+		assert_string_equal(text_printable(text), known[i].want);
+	}
+}
+
+TEST(an_error_sentence_is_printable_even_where_it_was_cut)
+{
+	struct error err;
+	char words[600];
+
+	memset(words, 'x', sizeof(words));
+	memcpy(words + 506, "\xc3\xa4", 3);
+	error_set(&err, EINVAL, "%s", words);
+	assert_string_equal(err.text + 505, "x?");
+	error_set(&err, EINVAL, "a name with \033 in it");
+	assert_string_equal(err.text, "a name with ? in it");
+}
+
 TEST(progress_says_how_far_how_fast_and_how_long)
 {
 	char out[PROGRESS_LINE];
@@ -130,6 +165,8 @@ int main(void)
 		CASE(sizes_are_printed_with_three_figures),
 		CASE(an_error_sentence_is_cut_not_overrun),
 		CASE(a_replaced_file_is_whole_and_leaves_nothing_beside_it),
+		CASE(foreign_text_is_made_printable),
+		CASE(an_error_sentence_is_printable_even_where_it_was_cut),
 		CASE(progress_says_how_far_how_fast_and_how_long),
 		CASE(progress_into_a_log_is_not_a_line_for_each_call),
 	};

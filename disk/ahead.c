@@ -6,7 +6,8 @@
  * trace that is being replayed, from readahead (the newest miss first: it is what the guest works
  * on), and from the fill.  They are few because what they have under way stands in front of
  * a guest's miss in the queue of the link; how many bytes really are under way is up to the source,
- * which knows the link.
+ * which knows the link.  Guesses are made when the guest has what it missed, for the same reason:
+ * asked for together with it they would take their share of the link at the worst moment.
  *
  * While a trace is replayed readahead does not guess, and demand takes little more than it needs:
  * the trace knows better, and everything else would take the link from it.
@@ -29,8 +30,10 @@
 
 #define THREADS          8
 #define FILL_THREADS     2
+#define GUESS_THREADS    3
 #define STACK            256 /* pieces that wait; the oldest are forgotten */
 #define PIECE            (256 * KIB)
+#define GUESS_PIECE      (128 * KIB)
 #define FILL_PIECE       MIB
 #define TRACE_GAP        (16 * KIB)
 #define GUEST_REST_NS    (300 * NS_PER_MS)
@@ -40,9 +43,11 @@
 #define SHOWN_HITS 256
 #define BOOT_NS    (300 * NS_PER_SEC)
 /* Demand flights: with readahead, without it, and beside a trace. */
-#define LEAD_GUESSING (32 * KIB)
-#define LEAD_TRACED   (16 * KIB)
-#define TAIL_TRACED   (16 * KIB)
+#define LEAD_GUESSING   NEAR_BLOCK
+#define BEYOND_GUESSING (128 * KIB)
+#define TAIL_GUESSING   (64 * KIB)
+#define LEAD_TRACED     (16 * KIB)
+#define TAIL_TRACED     (16 * KIB)
 
 struct work {
 	uint64_t off, len;
@@ -75,6 +80,7 @@ struct ahead {
 	bool guessing;               /* readahead is asked */
 	struct work stack[STACK];
 	size_t n_stack;
+	unsigned int guess_flights;
 
 	bool fill_on, fill_complete, fill_missed;
 	uint64_t fill_rate, fill_tokens, fill_since_ns;
@@ -99,11 +105,11 @@ static void choose_manners(struct ahead *ahead)
 {
 	ahead->guessing = ahead->readahead && !ahead->plan;
 	if (ahead->plan)
-		fetch_set_rounding(ahead->fetch, LEAD_TRACED, TAIL_TRACED);
+		fetch_set_rounding(ahead->fetch, LEAD_TRACED, 0, TAIL_TRACED);
 	else if (ahead->readahead)
-		fetch_set_rounding(ahead->fetch, LEAD_GUESSING, DISK_CHUNK);
+		fetch_set_rounding(ahead->fetch, LEAD_GUESSING, BEYOND_GUESSING, TAIL_GUESSING);
 	else
-		fetch_set_rounding(ahead->fetch, DISK_CHUNK, DISK_CHUNK);
+		fetch_set_rounding(ahead->fetch, DISK_CHUNK, 0, DISK_CHUNK);
 }
 
 /* With the lock. */
@@ -148,14 +154,18 @@ static bool take_stack(struct ahead *ahead, struct work *ret)
 	if (ahead->n_stack == 0)
 		return false;
 	top = &ahead->stack[ahead->n_stack - 1];
+	if (top->reason == FETCH_READAHEAD && ahead->guess_flights >= GUESS_THREADS)
+		return false;
 	*ret = *top;
-	ret->len = min_u64(top->len, PIECE);
+	ret->len = min_u64(top->len, top->reason == FETCH_READAHEAD ? GUESS_PIECE : PIECE);
 	top->off += ret->len;
 	top->len -= ret->len;
 	if (top->len == 0)
 		ahead->n_stack--;
 	if (ret->reason == FETCH_TRACE)
 		ahead->plan_flights++;
+	else
+		ahead->guess_flights++;
 	return true;
 }
 
@@ -269,6 +279,8 @@ static void finished(struct ahead *ahead, const struct work *work, int r, const 
 		ahead->fill_flights--;
 	if (work->reason == FETCH_TRACE)
 		ahead->plan_flights--;
+	if (work->reason == FETCH_READAHEAD)
+		ahead->guess_flights--;
 	if (r == 0) {
 		ahead->backoff_ns = 0;
 	} else if (r != -ECANCELED) {
@@ -318,21 +330,34 @@ static void *ahead_thread(void *arg)
 	return NULL;
 }
 
-void ahead_guest_reads(struct ahead *ahead, uint64_t off, uint64_t len, bool missed)
+void ahead_guest_misses(struct ahead *ahead)
+{
+	__atomic_store_n(&ahead->missed_ns, now_ns(), __ATOMIC_RELAXED);
+}
+
+/* Is this read to be shown to readahead?  Hits are only for a while after a miss. */
+static bool worth_showing(struct ahead *ahead, bool missed)
+{
+	unsigned int left;
+
+	if (missed) {
+		ahead_guest_misses(ahead);
+		__atomic_store_n(&ahead->hits_to_show, SHOWN_HITS, __ATOMIC_RELAXED);
+		return true;
+	}
+	left = __atomic_load_n(&ahead->hits_to_show, __ATOMIC_RELAXED);
+	if (left > 0)
+		__atomic_store_n(&ahead->hits_to_show, left - 1, __ATOMIC_RELAXED);
+	return left > 0;
+}
+
+void ahead_guest_has_read(struct ahead *ahead, uint64_t off, uint64_t len, bool missed)
 {
 	struct trace_run pieces[READAHEAD_MAX_PIECES];
 	size_t n = 0;
 
-	if (missed) {
-		__atomic_store_n(&ahead->missed_ns, now_ns(), __ATOMIC_RELAXED);
-		__atomic_store_n(&ahead->hits_to_show, SHOWN_HITS, __ATOMIC_RELAXED);
-	} else {
-		unsigned int left = __atomic_load_n(&ahead->hits_to_show, __ATOMIC_RELAXED);
-
-		if (left == 0)
-			return;
-		__atomic_store_n(&ahead->hits_to_show, left - 1, __ATOMIC_RELAXED);
-	}
+	if (!worth_showing(ahead, missed))
+		return;
 	pthread_mutex_lock(&ahead->lock);
 	if (missed && ahead->fill_complete) {
 		/* A block was found rotten and forgotten. */

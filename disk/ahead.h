@@ -28,8 +28,13 @@ int ahead_new(const struct ahead_options *options, struct ahead **ret, struct er
 void ahead_free(struct ahead *ahead);
 DEFINE_CLEANUP(struct ahead *, ahead_free);
 
-/* The guest reads; `missed`: not all of it is near.  Costs a memory access while nothing is missed. */
-void ahead_guest_reads(struct ahead *ahead, uint64_t off, uint64_t len, bool missed);
+/* The guest misses, and begins to wait: the fill rests. */
+void ahead_guest_misses(struct ahead *ahead);
+/*
+ * The guest has what it read; `missed`: it had to wait.  Costs a memory access while nothing is
+ * missed.
+ */
+void ahead_guest_has_read(struct ahead *ahead, uint64_t off, uint64_t len, bool missed);
 /* The boot is over: readahead may guess again where a trace ruled it out. */
 void ahead_boot_over(struct ahead *ahead);
 

@@ -187,7 +187,7 @@ void link_succeeded(struct chain_link *link, enum attempt_kind kind, size_t len,
 	link->state = LINK_WELL;
 	link->epoch++;
 	pthread_cond_broadcast(&link->chain->changed);
-	list_for_each(it, &link->chain->reading)
+	list_for_each (it, &link->chain->reading)
 		pthread_cond_signal(&container_of(it, struct chain_op, link)->changed);
 }
 

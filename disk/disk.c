@@ -56,12 +56,14 @@ int disk_read_noted(struct disk *disk, void *buf, size_t len, uint64_t off, stru
 	if (__atomic_load_n(&disk->recording, __ATOMIC_RELAXED))
 		disk_trace_note(disk, off, len);
 	r = near_read(disk->near, buf, len, off, &missing, err);
-	ahead_guest_reads(disk->ahead, off, len, r == -ENODATA);
 	if (r == -ENODATA) {
+		ahead_guest_misses(disk->ahead);
 		r = fetch_read(disk->fetch, buf, len, off, &waited, err);
 		if (waited)
 			__atomic_fetch_add(&disk->misses, 1, __ATOMIC_RELAXED);
 	}
+	if (r == 0)
+		ahead_guest_has_read(disk->ahead, off, len, waited);
 	return disk_guest_error(r, err);
 }
 

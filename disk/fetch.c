@@ -58,8 +58,8 @@ struct fetch {
 	struct messages *messages;
 	struct workers *workers;
 	uint64_t size;
-	uint64_t lead, tail;    /* with __atomic */
-	uint64_t full_until_ns; /* with __atomic */
+	uint64_t lead, beyond, tail; /* with __atomic */
+	uint64_t full_until_ns;      /* with __atomic */
 	uint64_t bytes[FETCH_REASONS];
 	uint64_t joined;
 
@@ -116,8 +116,9 @@ void fetch_stop(struct fetch *fetch)
 	pthread_mutex_unlock(&fetch->lock);
 }
 
-void fetch_set_rounding(struct fetch *fetch, uint64_t lead, uint64_t tail)
+void fetch_set_rounding(struct fetch *fetch, uint64_t lead, uint64_t beyond, uint64_t tail)
 {
+	__atomic_store_n(&fetch->beyond, beyond, __ATOMIC_RELAXED);
 	__atomic_store_n(&fetch->lead, lead, __ATOMIC_RELAXED);
 	__atomic_store_n(&fetch->tail, tail, __ATOMIC_RELAXED);
 }
@@ -368,7 +369,8 @@ static int claim_demand(struct fetch *fetch, uint64_t at, uint64_t to, struct fl
 	bool full = fetch_near_is_full(fetch);
 	uint64_t lead = full ? NEAR_BLOCK : __atomic_load_n(&fetch->lead, __ATOMIC_RELAXED);
 	uint64_t tail = full ? NEAR_BLOCK : __atomic_load_n(&fetch->tail, __ATOMIC_RELAXED);
-	uint64_t low = round_down(at, lead), high = up(fetch, to, tail), first, end;
+	uint64_t beyond = full ? 0 : __atomic_load_n(&fetch->beyond, __ATOMIC_RELAXED);
+	uint64_t low = round_down(at, lead), high = up(fetch, to + beyond, tail), first, end;
 	struct flight *flight = NULL;
 	int r;
 

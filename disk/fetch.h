@@ -39,10 +39,11 @@ DEFINE_CLEANUP(struct fetch *, fetch_free);
 void fetch_stop(struct fetch *fetch);
 
 /*
- * How far a demand flight reaches beyond what was asked for: to multiples of `lead` before it and
- * of `tail` behind it, powers of two from NEAR_BLOCK on.
+ * How far a demand flight reaches beyond what was asked for: to a multiple of `lead` before it, and
+ * behind it to a multiple of `tail` at least `beyond` bytes away.  `lead` and `tail` are powers of
+ * two from NEAR_BLOCK on.
  */
-void fetch_set_rounding(struct fetch *fetch, uint64_t lead, uint64_t tail);
+void fetch_set_rounding(struct fetch *fetch, uint64_t lead, uint64_t beyond, uint64_t tail);
 
 /*
  * Read a range of which part was far.  `buf` NULL: only bring it near.  *ret_waited: did it wait

@@ -1,0 +1,204 @@
+#!/usr/bin/env bash
+# sill disk serve: far images over nginx, seen through NBD by other people's programs.
+. "$SILL_SOURCE/tests/integration/lib.sh"
+need nginx nbdinfo nbdcopy qemu-img fio jq socat
+
+# serve NAME ARGUMENTS…: starts a server on $work/NAME.nbd; its address in $uri.
+serve()
+{
+	local name=$1
+	shift
+	uri="nbd+unix:///?socket=$work/$name.nbd"
+	rm -f "$work/$name.nbd" "$work/$name.control"
+	background "$work/$name.out" sill disk serve --unix "$work/$name.nbd" --control "$work/$name.control" "$@"
+	echo "$background_pid" >"$work/$name.pid"
+	wait_for 20 lib_serves "$name" "$background_pid"
+	[ -S "$work/$name.control" ] || fail "$(cat "$work/$name.out")"
+}
+
+lib_serves()
+{
+	[ -S "$work/$1.control" ] || gone "$2"
+}
+
+serve_stop()
+{
+	local pid
+	pid=$(cat "$work/$1.pid")
+	kill "-${2:-TERM}" "$pid" 2>/dev/null
+	wait_for 20 gone "$pid"
+}
+
+# status NAME FILTER: one thing of a server's status.
+status()
+{
+	echo '{"cmd": "status"}' | socat -t 10 - "UNIX:$work/$1.control" | jq -r ".status$2"
+}
+
+url()
+{
+	echo "$(cat "$work/far.url")/$1"
+}
+
+# 24 MiB of content, holes and an end inside a block; as raw and as dynamic VHD.
+prepare()
+{
+	mkdir -p "$work/www"
+	head -c 10M /dev/urandom >"$work/www/a.raw"
+	truncate -s 16M "$work/www/a.raw"
+	head -c 3M /dev/urandom >>"$work/www/a.raw"
+	truncate -s 24M "$work/www/a.raw"
+	qemu-img convert -O vpc -o force_size=on "$work/www/a.raw" "$work/www/a.vhd"
+	web far "$work/www"
+}
+
+a_read_only_disk_says_what_it_can_do()
+{
+	serve ro "$(url a.raw)"
+	nbdinfo --json "$uri" >"$work/info"
+	[ "$(jq '.exports[0]."export-size"' "$work/info")" = $((24 << 20)) ]
+	[ "$(jq '.exports[0].is_read_only' "$work/info")" = true ]
+	[ "$(jq '.exports[0].can_multi_conn' "$work/info")" = true ]
+	serve_stop ro
+}
+
+nbdcopy_and_qemu_img_read_what_the_server_has()
+{
+	serve raw "$(url a.raw)"
+	nbdcopy "$uri" "$work/copy"
+	cmp "$work/copy" "$work/www/a.raw"
+	serve_stop raw
+	serve vhd "$(url a.vhd)"
+	qemu-img compare -f raw -F raw "$work/www/a.raw" "$uri"
+	serve_stop vhd
+}
+
+holes_of_a_vhd_are_holes_of_the_disk()
+{
+	serve map "$(url a.vhd)"
+	qemu-img map --output=json -f raw "$uri" >"$work/map"
+	jq -e '[.[] | select(.zero | not) | .length] | add < 18 * 1048576' "$work/map"
+	nbdinfo --map --totals "$uri" | grep -q zero
+	serve_stop map
+}
+
+# Everything of a.raw was read above: its server may go.
+what_is_near_is_served_with_the_source_gone()
+{
+	sill disk fill "$(url a.raw)" >/dev/null 2>&1
+	sill disk fill "$(url a.vhd)" >/dev/null 2>&1
+	dir=$(ls -d "$SILL_STATE"/images/*/ | head -n 1)
+	jq -n --arg image "${dir%/}" --arg url "$(url a.raw)" --arg control "$work/offline.control" \
+		'{version: 1, image: $image, sources: [{url: $url}], control: $control}' >"$work/offline.json"
+	web_stop far
+	background "$work/offline.out" nbdkit --foreground --unix "$work/offline.nbd" \
+		"$SILL_BUILD/disk/serve/nbdkit-sill-plugin.so" "spec=$work/offline.json"
+	local pid=$background_pid
+	wait_for 20 test -S "$work/offline.control"
+	nbdcopy "nbd+unix:///?socket=$work/offline.nbd" "$work/copy"
+	# Which of the two images comes first in the directory is chance; they hold the same.
+	cmp -n $((24 << 20)) "$work/copy" "$work/www/a.raw"
+	kill "$pid"
+	wait_for 20 gone "$pid"
+	web far "$work/www"
+}
+
+writes_go_to_the_layer_and_stay()
+{
+	serve rw --layer "$work/layer" "$(url a.vhd)"
+	cd "$work"
+	fio --name=v --ioengine=nbd --uri="$uri" --rw=randwrite --bs=512-64k --bs_unaligned=0 --size=20M \
+		--io_size=8M --iodepth=8 --verify=crc32c --do_verify=1 --verify_fatal=1 --randseed=7 \
+		--output="$work/fio.out" >/dev/null || fail "$(cat "$work/fio.out")"
+	nbdcopy "$uri" "$work/before"
+	serve_stop rw
+	serve rw --layer "$work/layer" "$(url a.vhd)"
+	nbdcopy "$uri" "$work/after"
+	cmp "$work/before" "$work/after"
+	serve_stop rw
+	# The image is what it was.
+	serve ro "$(url a.vhd)"
+	qemu-img compare -f raw -F raw "$work/www/a.raw" "$uri"
+	serve_stop ro
+}
+
+a_layer_of_one_image_is_refused_for_another()
+{
+	qemu-img convert -O vpc -o force_size=on,subformat=fixed "$work/www/a.raw" "$work/www/b.vhd"
+	! sill disk serve --unix "$work/x.nbd" --layer "$work/layer" "$(url b.vhd)" >"$work/out" 2>&1
+	grep -q "layer" "$work/out"
+}
+
+a_killed_server_loses_nothing_that_was_flushed()
+{
+	serve cut --layer "$work/cut" "$(url a.raw)"
+	qemu-io -f raw -c 'write -P 17 1M 300k' -c 'write -P 18 5000000 1000' -c 'flush' \
+		-c 'write -z 8M 64k' -c 'flush' "$uri" >/dev/null
+	serve_stop cut KILL
+	serve cut --layer "$work/cut" "$(url a.raw)"
+	qemu-io -f raw -c 'read -P 17 1M 300k' -c 'read -P 18 5000000 1000' -c 'read -P 0 8M 64k' "$uri" \
+		>"$work/out"
+	! grep -i 'verification failed' "$work/out"
+	serve_stop cut
+}
+
+two_servers_share_what_is_near()
+{
+	rm -rf "$SILL_STATE"
+	serve one "$(url a.raw)"
+	serve two "$(url a.raw)"
+	nbdcopy "$(printf 'nbd+unix:///?socket=%s' "$work/one.nbd")" "$work/copy"
+	# What has arrived is told to others when it is safe on the disk: at the latest now.
+	serve_stop one
+	: >"$work/far.log"
+	nbdcopy "$(printf 'nbd+unix:///?socket=%s' "$work/two.nbd")" "$work/copy"
+	cmp "$work/copy" "$work/www/a.raw"
+	[ "$(web_bytes far)" -lt 1000000 ] || fail "$(web_bytes far) bytes were fetched again"
+	serve_stop two
+}
+
+a_server_that_goes_and_comes_back_costs_errors_and_nothing_else()
+{
+	rm -rf "$SILL_STATE"
+	serve back "$(url a.raw)"
+	web_stop far
+	jq -n '{cmd: "fill", on: true}' -c | socat -t 10 - "UNIX:$work/back.control" | grep -q '"ok"'
+	wait_for 20 eval '[ "$(status back ".messages | length")" -gt 0 ]'
+	web far "$work/www"
+	wait_for 60 eval '[ "$(status back .fill.state)" = complete ]'
+	nbdcopy "$uri" "$work/copy"
+	cmp "$work/copy" "$work/www/a.raw"
+	[ "$(status back .percent_near)" = 100 ]
+	serve_stop back
+}
+
+a_rotten_cache_is_found_and_mended()
+{
+	local data
+	data=$(ls "$SILL_STATE"/images/*/cache.data)
+	printf 'rot' | dd of="$data" bs=1 seek=$((3 << 20)) conv=notrunc status=none
+	! sill disk verify "$(url a.raw)" >"$work/out" 2>&1
+	grep -q 'bytes 3145728 to 3149823 are rotten' "$work/out"
+	sill disk verify --repair "$(url a.raw)" >/dev/null
+	sill disk verify "$(url a.raw)" >/dev/null
+	serve mended "$(url a.raw)"
+	nbdcopy "$uri" "$work/copy"
+	cmp "$work/copy" "$work/www/a.raw"
+	serve_stop mended
+}
+
+what_is_wrong_is_said_before_the_server_goes_to_the_background()
+{
+	echo '{"version": 1, "sources": [], "colour": 1}' >"$work/bad.json"
+	! nbdkit --unix "$work/bad.nbd" "$SILL_BUILD/disk/serve/nbdkit-sill-plugin.so" \
+		"spec=$work/bad.json" >"$work/out" 2>&1
+	grep -q 'bad.json' "$work/out"
+}
+
+prepare || skip_all "no nginx"
+run_tests a_read_only_disk_says_what_it_can_do nbdcopy_and_qemu_img_read_what_the_server_has \
+	holes_of_a_vhd_are_holes_of_the_disk what_is_near_is_served_with_the_source_gone \
+	writes_go_to_the_layer_and_stay a_layer_of_one_image_is_refused_for_another \
+	a_killed_server_loses_nothing_that_was_flushed two_servers_share_what_is_near \
+	a_server_that_goes_and_comes_back_costs_errors_and_nothing_else \
+	a_rotten_cache_is_found_and_mended what_is_wrong_is_said_before_the_server_goes_to_the_background

@@ -48,7 +48,7 @@ static json_t *info_of(const struct state *state, const char *name)
 static int print_list(const struct state *state, char *const *names, size_t n, bool json,
                       struct error *err)
 {
-	json_t *list = json_array(), *info;
+	json_t *list = json_array(), *info = NULL;
 	size_t width = 4, i;
 	int r = 0;
 

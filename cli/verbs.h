@@ -11,7 +11,8 @@
 #define CLI_VERBS(X)                                                                               \
 	X(run)                                                                                     \
 	X(create)                                                                                  \
-	X(start) X(stop) X(restart) X(list) X(info) X(console) X(delete) X(rename) X(disk_info)    \
+	X(start)                                                                                   \
+	X(stop) X(restart) X(list) X(info) X(console) X(delete) X(rename) X(disk_info)             \
 		X(disk_check) X(disk_serve) X(disk_fill) X(disk_verify) X(convert) X(trace_export) \
 			X(trace_import)
 

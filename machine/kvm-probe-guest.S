@@ -15,7 +15,7 @@
 #define STEP(n) movb $(n), %al; outb %al, $PORT
 
 	.section .rodata
-	.globl kvm_probe_guest, kvm_probe_guest_end
+	.globl kvm_probe_guest, kvm_probe_guest_size
 	.balign 16
 kvm_probe_guest:
 	.code16
@@ -243,5 +243,8 @@ tss:
 	.balign 16
 idt:
 	.fill	0x41 * 16, 1, 0
-kvm_probe_guest_end:
+guest_end:
+	.balign 8
+kvm_probe_guest_size:
+	.quad	guest_end - kvm_probe_guest
 	.section .note.GNU-stack, "", @progbits

@@ -35,7 +35,8 @@
 #define LAST_STEP    9
 #define MAX_EXITS    1000
 
-extern const char kvm_probe_guest[], kvm_probe_guest_end[];
+extern const char kvm_probe_guest[];
+extern const size_t kvm_probe_guest_size;
 
 /* What the guest was about to do when it had done step i. */
 static const char *const steps[LAST_STEP + 1] = {
@@ -76,8 +77,7 @@ static int make_machine(int kvm, int *ret_fd, struct verdict *verdict)
 
 	if (memory == MAP_FAILED)
 		return fail(verdict, errno, "memory");
-	memcpy((char *)memory + GUEST_START, kvm_probe_guest,
-	       (size_t)(kvm_probe_guest_end - kvm_probe_guest));
+	memcpy((char *)memory + GUEST_START, kvm_probe_guest, kvm_probe_guest_size);
 	region.userspace_addr = (uintptr_t)memory;
 	if (ioctl(kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
 		return fail(verdict, ENOTTY, "it does not speak KVM's API");

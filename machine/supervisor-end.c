@@ -145,7 +145,7 @@ void supervisor_disk_ended(void *arg)
 
 	loop_unwatch(&s->loop, &s->disk_ended);
 	process_reap(&s->disk, &status);
-	if (s->state != ENDING && s->state == STARTING && !WIFSIGNALED(status)) {
+	if (s->state == STARTING && !WIFSIGNALED(status)) {
 		disk_not_served(s);
 	} else if (s->state != ENDING) {
 		child_died(s, "the disk server", "disk.log", status);

@@ -208,19 +208,37 @@ a_vhdx_that_a_crash_left_with_a_log_is_read_as_after_its_replay()
 	[ $replayed -gt 0 ] || fail "no crash left a log"
 }
 
+# Our reading of an image is that of libvhdi, which shows the parents of a disk first.
+as_libvhdi() # IMAGE NUMBER
+{
+	local differs=0
+	command -v vhdimount >/dev/null || skip "vhdimount is not installed"
+	"$dump" raw "$1" ours.raw
+	mkdir -p mount
+	vhdimount "$1" mount >/dev/null || skip "libvhdi cannot mount here"
+	cmp ours.raw "mount/vhdi$2" || differs=1
+	umount mount || fusermount -u mount
+	[ $differs = 0 ] || fail "libvhdi reads something else"
+}
+
 a_vhdx_is_read_as_libvhdi_reads_it()
 {
-	command -v vhdimount >/dev/null || skip "vhdimount is not installed"
-	local block differs=0
-	mkdir -p mount
+	local block
 	for block in 1M 8M; do
 		qemu-img convert -O vhdx -o block_size=$block content.raw lib.vhdx
-		"$dump" raw lib.vhdx ours.raw
-		vhdimount lib.vhdx mount >/dev/null || skip "libvhdi cannot mount here"
-		cmp ours.raw mount/vhdi1 || differs=1
-		umount mount || fusermount -u mount
-		[ $differs = 0 ] || fail "libvhdi reads something else"
+		as_libvhdi lib.vhdx 1
 	done
+}
+
+a_differencing_vhdx_is_read_as_libvhdi_reads_it()
+{
+	mkdir -p pair
+	(cd pair && "$SILL_BUILD/tests/integration/make-vhdx-pair")
+	qemu-img convert -O raw pair/parent.vhdx theirs.raw
+	"$dump" raw pair/parent.vhdx ours.raw
+	cmp ours.raw theirs.raw
+	as_libvhdi pair/child.vhdx 2
+	[ "$("$dump" info pair/child.vhdx | jq -r '.parents[0].type')" = dynamic ]
 }
 
 opening_a_qcow2_of_1_TiB_reads_a_few_KiB()
@@ -250,5 +268,6 @@ run_tests "${tests[@]}" \
 	a_qcow2_that_a_crash_left_dirty_is_read_as_qemu_reads_it \
 	a_vhdx_that_a_crash_left_with_a_log_is_read_as_after_its_replay \
 	a_vhdx_is_read_as_libvhdi_reads_it \
+	a_differencing_vhdx_is_read_as_libvhdi_reads_it \
 	opening_a_qcow2_of_1_TiB_reads_a_few_KiB \
 	opening_a_vhdx_of_1_TiB_reads_its_header_and_little_more

@@ -26,7 +26,7 @@
 static int fail(struct chain *chain, int code, const char *what, struct error *err)
 {
 	char text[sizeof(err->text)];
-	size_t used = 0, share = 360 / chain->n;
+	size_t used = 0, share = 360 / max_u64(chain->n, 1);
 
 	text[0] = '\0';
 	for (size_t i = 0; i < chain->n; i++) {

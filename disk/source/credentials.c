@@ -74,11 +74,6 @@ static void entry_free(struct entry *entry)
 	wipe(entry->credential.secret);
 }
 
-static void entry_free_at(struct entry *entry)
-{
-	entry_free(entry);
-}
-
 void credentials_free(struct credentials *creds)
 {
 	if (!creds)
@@ -114,44 +109,43 @@ static char *take_rest(char **at)
 	return n ? rest : NULL;
 }
 
-static int parse_line(char *line, const char *name, unsigned int number, struct entry *ret,
+/* `entry` is all zeros before, and the caller's to free even when it fails. */
+static int parse_line(char *line, const char *name, unsigned int number, struct entry *entry,
                       struct error *err)
 {
-	cleanup(entry_free) struct entry entry = { 0 };
 	char *url = take_word(&line), *kind = take_word(&line), *user = NULL, *secret;
 
-	if (!url || place_of(url, &entry.place) < 0 ||
-	    (strcmp(entry.place.scheme, "https") != 0 && strcmp(entry.place.scheme, "http") != 0))
+	if (!url || place_of(url, &entry->place) < 0 ||
+	    (strcmp(entry->place.scheme, "https") != 0 && strcmp(entry->place.scheme, "http") != 0))
 		return error_set(err, EINVAL,
 		                 "%s: line %u does not begin with an http or https URL", name,
 		                 number);
 	if (kind && strcmp(kind, "basic") == 0) {
-		entry.credential.kind = CREDENTIAL_BASIC;
+		entry->credential.kind = CREDENTIAL_BASIC;
 		user = take_word(&line);
 	} else if (kind && strcmp(kind, "bearer") == 0) {
-		entry.credential.kind = CREDENTIAL_BEARER;
+		entry->credential.kind = CREDENTIAL_BEARER;
 	} else {
 		return error_set(err, EINVAL,
 		                 "%s: line %u: after the URL comes 'basic' or 'bearer'", name,
 		                 number);
 	}
 	secret = take_rest(&line);
-	if (!secret || (entry.credential.kind == CREDENTIAL_BASIC && !user))
+	if (!secret || (entry->credential.kind == CREDENTIAL_BASIC && !user))
 		return error_set(err, EINVAL, "%s: line %u: %s is missing", name, number,
-		                 entry.credential.kind == CREDENTIAL_BASIC ? "user name or password"
-		                                                           : "the token");
+		                 entry->credential.kind == CREDENTIAL_BASIC
+		                         ? "user name or password"
+		                         : "the token");
 	if (user && strchr(user, ':'))
 		return error_set(err, EINVAL, "%s: line %u: a user name cannot hold a colon", name,
 		                 number);
-	if (entry.credential.kind == CREDENTIAL_BEARER && strpbrk(secret, " \t"))
+	if (entry->credential.kind == CREDENTIAL_BEARER && strpbrk(secret, " \t"))
 		return error_set(err, EINVAL, "%s: line %u: a token has no blanks in it", name,
 		                 number);
-	entry.credential.user = user ? strdup(user) : NULL;
-	entry.credential.secret = strdup(secret);
-	if ((user && !entry.credential.user) || !entry.credential.secret)
+	entry->credential.user = user ? strdup(user) : NULL;
+	entry->credential.secret = strdup(secret);
+	if ((user && !entry->credential.user) || !entry->credential.secret)
 		return error_sys(err, ENOMEM, "%s", name);
-	*ret = entry;
-	entry = (struct entry){ 0 };
 	return 0;
 }
 
@@ -183,9 +177,8 @@ int credentials_parse(const char *text, size_t len, const char *name, struct cre
 			break;
 		}
 		creds->entries = more;
-		r = parse_line(line, name, number, &creds->entries[creds->n], err);
-		if (r == 0)
-			creds->n++;
+		more[creds->n] = (struct entry){ 0 };
+		r = parse_line(line, name, number, &more[creds->n++], err);
 	}
 	/* Words were cut off with zeros: strlen() would leave secrets behind. */
 	explicit_bzero(copy, strnlen(text, len));

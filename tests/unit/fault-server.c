@@ -130,7 +130,13 @@ static void note(struct fault_server *server, const char *head, struct request *
 	ret->released = server->released;
 	ret->data = server->data;
 	ret->len = server->len;
-	ret->ranged = range && sscanf(range + 15, "%zu-%zu", &ret->first, &ret->last) == 2;
+	if (range) {
+		char *end;
+
+		ret->first = strtoull(range + 15, &end, 10);
+		ret->ranged = *end == '-';
+		ret->last = ret->ranged ? strtoull(end + 1, NULL, 10) : 0;
+	}
 	if (ret->ranged && server->len > 0 && ret->last >= server->len)
 		ret->last = server->len - 1;
 	snprintf(ret->version, sizeof(ret->version), "%s%s%s%s%s%s", server->etag ? "ETag: " : "",

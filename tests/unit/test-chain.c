@@ -460,8 +460,8 @@ CHAIN_TEST(many_waiting_reads_do_not_storm_a_server)
 	fault_server_fail(f->a, (struct fault){ .kind = FAULT_STATUS, .status = 500 });
 	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
 		readers[i] = (struct reader){ .f = f };
-		assert_int_equal(
-			pthread_create(&readers[i].thread, NULL, read_once, &readers[i]), 0);
+		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_once, &readers[i]),
+		                 0);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(readers); i++)
 		pthread_join(readers[i].thread, NULL);

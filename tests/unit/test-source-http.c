@@ -538,10 +538,10 @@ HTTP_TEST(a_proxy_from_the_environment_is_used)
 struct reader {
 	pthread_t thread;
 	struct source *src;
-	enum source_priority priority;
 	uint64_t off;
 	uint8_t buf[PIECE];
 	struct source_cancel cancel;
+	enum source_priority priority;
 	int result;
 };
 

@@ -256,12 +256,14 @@ void cache_commit(struct near *near)
 void cache_forget(struct near *near, uint64_t block, uint32_t entry)
 {
 	uint64_t group = block / NEAR_GROUP;
+	struct near_delta delta = { 0 };
 
 	near_lock(near, group);
 	if (group_set_has(&near->loaded, group) && near->entry[block] == entry) {
-		near_set_entry(near, block, NEAR_ENTRY_ABSENT);
+		near_set_entry(near, block, NEAR_ENTRY_ABSENT, &delta);
 		if (near->state[block] == ST_CACHE)
-			near_set_state(near, block, ST_FAR);
+			near_set_state(near, block, ST_FAR, &delta);
+		near_count(near, group, &delta);
 		__atomic_fetch_add(&near->bad_blocks, 1, __ATOMIC_RELAXED);
 		write_entries(near, block, 1);
 		write_zero_group(near, group, 0);
@@ -340,17 +342,20 @@ static int write_blocks(struct near *near, const uint8_t *buf, uint64_t block, u
 static void put_entries(struct near *near, uint64_t block, uint64_t n, const uint32_t *entries,
                         const bool *fresh)
 {
+	struct near_delta delta = { 0 };
+
 	for (uint64_t i = 0; i < n; i++) {
 		bool zero = entries[i] == near_entry_zero(near->cache->seed, block + i);
 		uint8_t state = near->state[block + i];
 
 		if (!fresh[i])
 			continue;
-		near_set_entry(near, block + i, entries[i]);
+		near_set_entry(near, block + i, entries[i], &delta);
 		if (state == ST_FAR || state == ST_CACHE || state == ST_CACHE_ZERO)
-			near_set_state(near, block + i, zero ? ST_CACHE_ZERO : ST_CACHE);
+			near_set_state(near, block + i, zero ? ST_CACHE_ZERO : ST_CACHE, &delta);
 		queue_run(near, block / NEAR_GROUP, block + i, 1);
 	}
+	near_count(near, block / NEAR_GROUP, &delta);
 }
 
 /* Fill at most FILL_SLICE blocks of one group. */
@@ -469,20 +474,22 @@ static void zero_group(struct near *near, uint64_t block, uint64_t n)
 {
 	uint64_t group = block / NEAR_GROUP;
 	bool whole = n == min_u64(NEAR_GROUP, near->n_blocks - group * NEAR_GROUP);
+	struct near_delta delta = { 0 };
 	bool changed = false;
 
 	for (uint64_t i = block; i < block + n; i++) {
 		uint32_t zero = near_entry_zero(near->cache->seed, i);
 
 		if (near->state[i] == ST_FAR) {
-			near_set_state(near, i, ST_CACHE_ZERO);
+			near_set_state(near, i, ST_CACHE_ZERO, &delta);
 			changed = true;
 		}
 		if (!whole && near->entry[i] != zero) {
-			near_set_entry(near, i, zero);
+			near_set_entry(near, i, zero, &delta);
 			queue_run(near, group, i, 1);
 		}
 	}
+	near_count(near, group, &delta);
 	if (whole && changed)
 		queue_run(near, group, group, 0);
 }
@@ -522,6 +529,8 @@ void near_refresh(struct near *near, uint64_t block, uint64_t n)
 		near_lock(near, group);
 		/* One that is not loaded will be read then. */
 		if (group_set_has(&near->loaded, group)) {
+			struct near_delta delta = { 0 };
+
 			read_entries(near, block, now, entries);
 			for (uint64_t i = 0; i < now; i++) {
 				bool zero =
@@ -530,11 +539,12 @@ void near_refresh(struct near *near, uint64_t block, uint64_t n)
 				if (near->entry[block + i] != NEAR_ENTRY_ABSENT ||
 				    entries[i] == NEAR_ENTRY_ABSENT)
 					continue;
-				near_set_entry(near, block + i, entries[i]);
+				near_set_entry(near, block + i, entries[i], &delta);
 				if (near->state[block + i] == ST_FAR)
 					near_set_state(near, block + i,
-					               zero ? ST_CACHE_ZERO : ST_CACHE);
+					               zero ? ST_CACHE_ZERO : ST_CACHE, &delta);
 			}
+			near_count(near, group, &delta);
 		}
 		near_unlock(near, group);
 		block += now;

@@ -32,29 +32,32 @@ static void add_total(uint64_t *total, int delta)
 		__atomic_fetch_add(total, (uint64_t)(int64_t)delta, __ATOMIC_RELAXED);
 }
 
-void near_set_state(struct near *near, uint64_t block, uint8_t state)
+void near_set_state(struct near *near, uint64_t block, uint8_t state, struct near_delta *delta)
 {
-	struct group *group = &near->groups[block / NEAR_GROUP];
 	uint8_t old = near->state[block];
-	int d_near = (state != ST_FAR) - (old != ST_FAR);
-	int d_written = (state >= ST_LAYER) - (old >= ST_LAYER);
 
+	delta->near_blocks += (state != ST_FAR) - (old != ST_FAR);
+	delta->written += (state >= ST_LAYER) - (old >= ST_LAYER);
 	__atomic_store_n(&near->state[block], state, __ATOMIC_RELEASE);
-	group->near_blocks = (uint16_t)(group->near_blocks + d_near);
-	group->written = (uint16_t)(group->written + d_written);
-	add_total(&near->total_near, d_near);
-	add_total(&near->total_written, d_written);
 }
 
-void near_set_entry(struct near *near, uint64_t block, uint32_t entry)
+void near_count(struct near *near, uint64_t group_number, const struct near_delta *delta)
 {
-	struct group *group = &near->groups[block / NEAR_GROUP];
-	int delta = is_stored_entry(near, block, entry) -
-	            is_stored_entry(near, block, near->entry[block]);
+	struct group *group = &near->groups[group_number];
 
+	group->near_blocks = (uint16_t)(group->near_blocks + delta->near_blocks);
+	group->written = (uint16_t)(group->written + delta->written);
+	group->cached = (uint16_t)(group->cached + delta->cached);
+	add_total(&near->total_near, delta->near_blocks);
+	add_total(&near->total_written, delta->written);
+	add_total(&near->total_cached, delta->cached);
+}
+
+void near_set_entry(struct near *near, uint64_t block, uint32_t entry, struct near_delta *delta)
+{
+	delta->cached += is_stored_entry(near, block, entry) -
+	                 is_stored_entry(near, block, near->entry[block]);
 	__atomic_store_n(&near->entry[block], entry, __ATOMIC_RELAXED);
-	group->cached = (uint16_t)(group->cached + delta);
-	add_total(&near->total_cached, delta);
 }
 
 /* Put fresh counts of a group in the place of what was counted of it before. */

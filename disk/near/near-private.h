@@ -171,9 +171,18 @@ void near_unlock(struct near *near, uint64_t group);
 int near_load(struct near *near, uint64_t group, struct error *err);
 /* The state of a block, loading its group when necessary; ST_FAR … or -errno. */
 int near_look(struct near *near, uint64_t block, struct error *err);
-/* Change a block of a loaded group that the caller has locked, and the counts with it. */
-void near_set_state(struct near *near, uint64_t block, uint8_t state);
-void near_set_entry(struct near *near, uint64_t block, uint32_t entry);
+/* How the counts of a group change. */
+struct near_delta {
+	int near_blocks, cached, written;
+};
+
+/*
+ * Change a block of a loaded group that the caller has locked.  The changes of the counts are added
+ * up in `delta`, which near_count() takes before the lock is given up.
+ */
+void near_set_state(struct near *near, uint64_t block, uint8_t state, struct near_delta *delta);
+void near_set_entry(struct near *near, uint64_t block, uint32_t entry, struct near_delta *delta);
+void near_count(struct near *near, uint64_t group, const struct near_delta *delta);
 /* Give groups back while more are loaded than may be.  No lock may be held. */
 void near_give_back(struct near *near);
 /* Count every group that is not counted yet. */

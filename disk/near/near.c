@@ -310,6 +310,7 @@ static int set_states(struct near *near, uint64_t block, uint64_t n, uint8_t sta
 	while (n > 0) {
 		uint64_t group = block / NEAR_GROUP;
 		uint64_t end = block + min_u64(n, NEAR_GROUP - block % NEAR_GROUP);
+		struct near_delta delta = { 0 };
 		bool changed = false;
 		int r;
 
@@ -323,9 +324,10 @@ static int set_states(struct near *near, uint64_t block, uint64_t n, uint8_t sta
 			/* What a frozen layer made zero needs no second mark. */
 			if (old == state || (state == ST_ZERO && old == ST_ZERO_BELOW))
 				continue;
-			near_set_state(near, block, state);
+			near_set_state(near, block, state, &delta);
 			changed = true;
 		}
+		near_count(near, group, &delta);
 		if (changed)
 			commit_mark_map(near, group);
 		near_unlock(near, group);

@@ -201,7 +201,7 @@ static void queue_run(struct near *near, uint64_t group, uint64_t block, uint64_
 	if (n > 0 && last && last->n > 0 && last->block + last->n == block) {
 		last->n += n;
 	} else {
-		if (cache->n_runs == cache->room) {
+		if (!cache->runs || cache->n_runs == cache->room) {
 			size_t room = cache->room ? 2 * cache->room : 64;
 			struct cache_run *more = realloc(cache->runs, room * sizeof(*more));
 

@@ -113,6 +113,19 @@ static void overlay(uint8_t states[NEAR_GROUP], const struct near_group_map *map
 			states[i] = map->bits[i] == NEAR_BITS_DATA ? data : zero;
 }
 
+/* Take over where the top layer's map stands.  False: its copies are not alike. */
+static bool adopt(struct near *near, uint64_t number, const struct near_group_map *map)
+{
+	struct group *group = &near->groups[number];
+
+	/* When our own commit wrote it last we know better which copy is durable. */
+	if (group->generation == map->generation)
+		return true;
+	group->keep = (uint8_t)map->keep;
+	group->generation = map->generation;
+	return (!map->stale[0] && !map->stale[1]) || layer_heal(near, number, map) == 0;
+}
+
 int near_load(struct near *near, uint64_t group, struct error *err)
 {
 	uint64_t first = group * NEAR_GROUP;
@@ -133,14 +146,8 @@ int near_load(struct near *near, uint64_t group, struct error *err)
 			return r;
 		overlay(states, &map, (uint8_t)(ST_LAYER + i),
 		        &near->layers[i] == near->top ? ST_ZERO : ST_ZERO_BELOW);
-	}
-	/* When our own commit wrote it last we know better which copy is durable. */
-	if (near->top && near->groups[group].generation != map.generation) {
-		near->groups[group].keep = (uint8_t)map.keep;
-		near->groups[group].generation = map.generation;
-		/* Where that fails the next commit writes a whole copy. */
-		if (map.stale[0] || map.stale[1])
-			unhealed = layer_heal(near, group, &map) < 0;
+		if (&near->layers[i] == near->top)
+			unhealed = !adopt(near, group, &map);
 	}
 	if (near->cache) {
 		uint8_t below[NEAR_GROUP];
@@ -159,6 +166,7 @@ int near_load(struct near *near, uint64_t group, struct error *err)
 	count_group(near, &near->groups[group], near_blocks, cached, written);
 	group_set_add(&near->loaded, group);
 	__atomic_fetch_add(&near->n_loaded, 1, __ATOMIC_RELAXED);
+	/* Then the next commit is to write a whole copy. */
 	if (unhealed)
 		commit_mark_map(near, group);
 	return 0;

@@ -172,7 +172,7 @@ static void apply(struct cut *to, const struct cut_event *event)
 
 static struct cut *of(const struct near_io *io)
 {
-	return (struct cut *)(void *)(uintptr_t)io;
+	return (struct cut *)(void *)io;
 }
 
 static int cut_open(const struct near_io *io, const char *path, unsigned int flags)

@@ -30,9 +30,9 @@
 enum kind { FAR, DATA, ZERO };
 
 struct model {
-	enum kind kind;
 	uint64_t word; /* DATA: its content, repeated */
-	bool cached;   /* we know that the cache has it */
+	enum kind kind;
+	bool cached; /* we know that the cache has it */
 };
 
 static struct model model[MODEL_BLOCKS];

@@ -9,6 +9,7 @@
 #include "disk/near/near-format.h"
 #include "disk/near/near-io.h"
 #include "util/clock.h"
+#include "util/io.h"
 
 #define B NEAR_BLOCK
 
@@ -543,12 +544,12 @@ static int ms_of(uint64_t since)
 /* Memory of this process that is really there, MiB. */
 static uint64_t resident_mib(void)
 {
-	unsigned long long size = 0, pages = 0;
-	cleanup_fclose FILE *file = fopen("/proc/self/statm", "r");
+	cleanup_free char *text = NULL;
+	char *end;
 
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%llu %llu", &size, &pages), 2);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE) / MIB;
+	assert_int_equal(read_file(AT_FDCWD, "/proc/self/statm", 4096, &text, NULL, NULL), 0);
+	strtoull(text, &end, 10);
+	return strtoull(end, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) / MIB;
 }
 
 /* A cache whose map says that every block is present. */

@@ -2,11 +2,11 @@
 /*
  * Converting: several threads read, one writes, in order.
  *
- * The disk is cut into tasks, handed out in rising order by one thread at a time: a long run that the map
- * knows to be zero is one task that nobody reads; elsewhere a task is the rest of a megabyte.  A
- * reader takes the next task and a free slot of a ring for it; the caller's thread waits for the
- * slots in order and hands them to the writer.  So a far source is asked for several megabytes at
- * once, and memory is bounded by the ring.
+ * The disk is cut into tasks, handed out in rising order by one thread at a time: a long run that
+ * the map knows to be zero is one task that nobody reads; elsewhere a task is the rest of a
+ * megabyte.  A reader takes the next task and a free slot of a ring for it; the caller's thread
+ * waits for the slots in order and hands them to the writer.  So a far source is asked for several
+ * megabytes at once, and memory is bounded by the ring.
  */
 #include "disk/format/convert.h"
 

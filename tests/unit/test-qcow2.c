@@ -200,6 +200,22 @@ TEST(the_rest_of_a_compressed_cluster_is_not_fetched_again)
 	assert_true(image->file->requests == before);
 }
 
+TEST(compressed_clusters_with_a_gap_between_them_are_not_one_run)
+{
+	cleanup_free uint8_t *d = make_empty();
+	cleanup(image_close) struct image *image = NULL;
+	uint64_t entry;
+
+	pack(d, 2, false);
+	entry = load_be64(d + L2 + 8);
+	memcpy(d + DATA + 8 * CLUSTER, d + DATA, CLUSTER);
+	set_entry(d, 1, entry + 8 * CLUSTER);
+	image = memory_image_or_fail(d, FILE_LEN);
+	expect_run(image, 0, IMAGE_EXTENT_PACKED, CLUSTER);
+	expect_run(image, CLUSTER, IMAGE_EXTENT_PACKED, CLUSTER);
+	expect_packed(image, 2);
+}
+
 /* A run of clusters is cut so that whoever fetches it needs no more than 2 MiB for it. */
 TEST(a_run_of_compressed_clusters_is_bounded)
 {
@@ -678,6 +694,7 @@ int main(void)
 		CASE(arrival_is_counted_from_the_start_of_the_buffer),
 		CASE(compressed_clusters_that_lie_together_cost_one_request),
 		CASE(the_rest_of_a_compressed_cluster_is_not_fetched_again),
+		CASE(compressed_clusters_with_a_gap_between_them_are_not_one_run),
 		CASE(a_run_of_compressed_clusters_is_bounded),
 		CASE(a_damaged_compressed_cluster_is_refused_not_guessed),
 		CASE(the_last_compressed_cluster_may_end_with_the_file),

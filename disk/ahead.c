@@ -133,7 +133,7 @@ static bool take_trace(struct ahead *ahead, struct work *ret)
 {
 	struct trace_run *run;
 
-	if (ahead->next_plan == ahead->n_plan)
+	if (!ahead->plan || ahead->next_plan == ahead->n_plan)
 		return false;
 	run = &ahead->plan[ahead->next_plan];
 	*ret = (struct work){ .off = run->off, .len = min_u64(run->len, PIECE), FETCH_TRACE };

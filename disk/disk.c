@@ -93,8 +93,8 @@ int disk_prefetch(struct disk *disk, uint64_t len, uint64_t off, struct error *e
 static int far_extent(struct disk *disk, uint64_t off, uint64_t max, bool *ret_zero,
                       uint64_t *ret_len, struct error *err)
 {
-	uint64_t first = round_down(off, 512), len;
-	enum image_extent kind;
+	uint64_t first = round_down(off, 512), len = 0;
+	enum image_extent kind = IMAGE_EXTENT_DATA;
 	struct image *image;
 	int r = far_image(disk->far, &image, err);
 

@@ -241,8 +241,8 @@ static int run_piece(struct flight *flight, struct image *image, uint64_t off, u
 	struct source_read map_how = { .priority = how.priority, .cancel = how.cancel };
 	char *at = flight->buf + (off - flight->first);
 	struct error keep = { 0 };
-	enum image_extent kind;
-	uint64_t end, len;
+	enum image_extent kind = IMAGE_EXTENT_DATA;
+	uint64_t end, len = 0;
 	int r = image_map(image, off, flight->end - off, &map_how, &kind, &len, err);
 
 	if (r < 0)
@@ -442,7 +442,7 @@ static int fetch_far(struct fetch *fetch, char *buf, uint64_t off, uint64_t to, 
 int fetch_read(struct fetch *fetch, void *buf, size_t len, uint64_t off, bool *ret_waited,
                struct error *err)
 {
-	uint64_t to = off + len, at = off, n, run, missing;
+	uint64_t to = off + len, at = off, n, run = 0, missing;
 	unsigned int lost = 0;
 	int r;
 
@@ -479,8 +479,8 @@ static int skip_zeros(struct fetch *fetch, uint64_t off, uint64_t end, enum fetc
 	struct source_read how = { .priority = priority_of(reason) };
 	struct error keep = { 0 };
 	struct image *image;
-	enum image_extent kind;
-	uint64_t len;
+	enum image_extent kind = IMAGE_EXTENT_DATA;
+	uint64_t len = 0;
 	int r = far_image(fetch->far, &image, err);
 
 	if (r == 0)
@@ -503,7 +503,7 @@ static int ahead_step(struct fetch *fetch, uint64_t *at, uint64_t end, enum fetc
                       struct error *err)
 {
 	struct flight *flight;
-	uint64_t first, last, run, off;
+	uint64_t first, last, run = 0, off;
 	int r = near_state(fetch->near, *at / NEAR_BLOCK, blocks(*at, end), &run, err);
 
 	if (r < 0)

@@ -157,7 +157,7 @@ static int open_parent(void *arg, const char *url, struct source **ret, struct e
 static int open_main(struct image_opener *opener, struct source **ret, struct error *err)
 {
 	const struct disk_spec *spec = opener->spec;
-	struct chain_source sources[SPEC_MAX_SOURCES];
+	struct chain_source sources[SPEC_MAX_SOURCES] = { { .url = spec->sources[0].url } };
 
 	for (size_t i = 0; i < spec->n_sources; i++)
 		sources[i] = (struct chain_source){ .url = spec->sources[i].url,

@@ -201,6 +201,15 @@ void cache_load(struct near *near, uint64_t group, uint32_t entries[NEAR_GROUP],
 uint64_t cache_read(struct near *near, void *buf, uint64_t block, uint64_t n);
 /* What was found does not match the entry: the block is far, unless it has another entry by now. */
 void cache_forget(struct near *near, uint64_t block, uint32_t entry);
+/* Entries as they are in the file; what cannot be read is absent. */
+void cache_read_entries(struct near *near, uint64_t block, uint64_t n, uint32_t *ret);
+/*
+ * Queue the entries of `n` blocks of a group, or with 0 the group of zeros with the number `block`,
+ * for the next commit; the caller holds the lock of the group.
+ */
+void cache_queue(struct near *near, uint64_t group, uint64_t block, uint64_t n);
+/* Without space, how long until a fill is tried again. */
+#define CACHE_FULL_NS (10 * NS_PER_SEC)
 /* Write the entries of what was filled. */
 void cache_commit(struct near *near);
 

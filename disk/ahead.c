@@ -272,6 +272,16 @@ static bool take(struct ahead *ahead, struct work *ret, uint64_t *wake)
 	return take_trace(ahead, ret) || take_stack(ahead, ret) || take_fill(ahead, now, ret, wake);
 }
 
+/* With the lock: is a part of the trace still to come, or under way, or to be tried again? */
+static bool replaying(const struct ahead *ahead)
+{
+	bool left = ahead->next_plan < ahead->n_plan || ahead->plan_flights > 0;
+
+	for (size_t i = 0; i < ahead->n_stack && !left; i++)
+		left = ahead->stack[i].reason == FETCH_TRACE;
+	return left;
+}
+
 /* With the lock. */
 static void finished(struct ahead *ahead, const struct work *work, int r, const struct error *err)
 {
@@ -291,8 +301,7 @@ static void finished(struct ahead *ahead, const struct work *work, int r, const 
 			push(ahead, work);
 		messages_addf(ahead->messages, "fetching ahead: %s", err->text);
 	}
-	if (ahead->n_plan > 0 && ahead->next_plan == ahead->n_plan && ahead->plan_flights == 0 &&
-	    !ahead->plan_told && r == 0) {
+	if (ahead->n_plan > 0 && !ahead->plan_told && !replaying(ahead)) {
 		ahead->plan_told = true;
 		messages_add(ahead->messages, "the trace has been replayed");
 	}
@@ -406,17 +415,15 @@ static const char *fill_state(const struct ahead *ahead)
 
 int ahead_status(struct ahead *ahead, json_t *fill, json_t *trace)
 {
-	bool replaying;
 	int r = 0;
 
 	pthread_mutex_lock(&ahead->lock);
-	replaying = ahead->next_plan < ahead->n_plan || ahead->plan_flights > 0;
 	r |= json_object_set_new(fill, "on", json_boolean(ahead->fill_on));
 	r |= json_object_set_new(fill, "rate", json_integer((json_int_t)ahead->fill_rate));
 	r |= json_object_set_new(fill, "state", json_string(fill_state(ahead)));
 	r |= json_object_set_new(trace, "replay",
 	                         json_string(ahead->n_plan == 0 ? "none"
-	                                     : replaying        ? "running"
+	                                     : replaying(ahead) ? "running"
 	                                                        : "done"));
 	r |= json_object_set_new(trace, "replay_bytes",
 	                         json_integer((json_int_t)ahead->plan_bytes));

@@ -159,8 +159,7 @@ TEST(a_replay_goes_on_after_its_source_failed)
 	while (far_reads(&world->far) == 0)
 		sched_yield();
 	far_set(&world->far, NO_LIMIT, 0);
-	while (status_of(world, "near_blocks") < (json_int_t)ARRAY_LEN(boot))
-		sched_yield();
+	wait_until_text(world, "trace", "replay", "done");
 	far_set(&world->far, 0, EIO);
 	read_boot(world);
 	world_free(world);

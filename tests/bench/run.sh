@@ -223,8 +223,9 @@ measure_fio()
 	cp --sparse=always "$image/disk.raw" "$heap/fio.raw"
 	qemu-img convert -O qcow2 "$image/disk.raw" "$heap/fio.qcow2"
 	export SILL_STATE=$state
-	sill create --name fio "$(cat "$work/far.url")/disk.vhd" >/dev/null && sill disk fill fio >/dev/null || return 1
-	background "$work/serve.log" sill disk serve --socket "$work/sill" fio
+	sill disk fill "$(cat "$work/far.url")/disk.vhd" >/dev/null || return 1
+	background "$work/serve.log" sill disk serve --unix "$work/sill" --layer "$heap/layer" \
+		"$(cat "$work/far.url")/disk.vhd"
 	background "$work/file.log" nbdkit -f -U "$work/file" file "$heap/fio.raw"
 	background "$work/qcow2.log" qemu-nbd --persistent --shared=0 --discard=unmap -f qcow2 -k "$work/qcow2" "$heap/fio.qcow2"
 	for server in sill file qcow2; do

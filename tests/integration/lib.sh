@@ -72,6 +72,7 @@ background()
 	shift
 	"$@" >"$log" 2>&1 </dev/null &
 	background_pid=$!
+	disown
 	: >"$work/pids/$background_pid"
 }
 
@@ -230,20 +231,22 @@ with_info()
 }
 
 # guest NAME COMMAND: runs it in the machine's shell on the serial console (which logs in by itself)
-# and prints what it says; fails when it fails.  The mark is written in two halves, so that the
-# shell's echo of the command is not taken for its answer.
+# and prints what it says; fails when it fails.  The marks around its output are written in two
+# halves, so that the shell's echo of the command is not taken for them.
 guest()
 {
-	local name=$1 mark=done-$RANDOM-$RANDOM log socket
+	local name=$1 mark=$RANDOM$RANDOM log socket
 	socket=$(info "$name" .console)
 	log=$work/guest-$mark
-	wait_for "$patience" grep -aq 'sill login:\|root@sill' "$SILL_STATE/machines/$name/console.log" || return 1
+	wait_for "$patience" grep -aq 'sill login:' "$SILL_STATE/machines/$name/console.log" || return 1
 	{
-		printf '\n{ %s; }; echo "%s""%s:$?"\n' "$2" "${mark:0:4}" "${mark:4}"
-		wait_for 120 grep -aq "^$mark:" "$log"
+		printf '\necho "begin""-%s"; { %s; }; echo "end""-%s:$?"\n' "$mark" "$2" "$mark"
+		wait_for 120 grep -aq "end-$mark:[0-9]" "$log"
 	} | socat -t 1 - "UNIX-CONNECT:$socket" >"$log" 2>/dev/null
-	tr -d '\r' <"$log" | sed -n "/echo \"done\"/,/^$mark:/p" | grep -av "^$mark:\|echo \"done\"" || :
-	tr -d '\r' <"$log" | grep -aq "^$mark:0"
+	# Without the terminal's own language.
+	sed -i 's/\x1b\[[?0-9;]*[a-zA-Z]//g; s/\r//g' "$log"
+	sed -n "/^begin-$mark/,/^end-$mark:/p" "$log" | sed '1d;$d'
+	grep -aq "^end-$mark:0" "$log"
 }
 
 # Everything of a machine's session is over: no process and a record.

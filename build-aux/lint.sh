@@ -67,7 +67,7 @@ tidy()
 second_opinion()
 {
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --inline-suppr \
-		-D__x86_64__ -D_GNU_SOURCE --include=build-aux/cppcheck.h -I. -j "$jobs" --suppress=comparePointers:machine/kvm-probe.c --suppress=memleak --suppress=resourceLeak \
+		-D__x86_64__ -D_GNU_SOURCE --include=build-aux/cppcheck-loops -I. -j "$jobs" --suppress=comparePointers:machine/kvm-probe.c --suppress=memleak --suppress=resourceLeak \
 		--template='{file}:{line}: {id}: {message}' "${c_files[@]}"
 }
 

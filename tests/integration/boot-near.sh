@@ -26,6 +26,7 @@ dies()
 a_machine_boots_and_leaves_a_trace()
 {
 	sill run --name one --firmware uefi --wait=$patience "$url"
+	guest one 'systemctl start host-keys && cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub' >"$work/one"
 	guest one 'echo precious >/root/kept && sync'
 	sill stop --force one
 	web_bytes far >"$work/cold"
@@ -43,8 +44,11 @@ a_second_machine_of_the_image_fetches_next_to_nothing()
 
 two_machines_of_an_image_have_machine_ids_and_host_keys_of_their_own()
 {
-	guest two 'echo unsynced >/root/unsynced; cat /etc/machine-id; ls /etc/ssh/ssh_host_ed25519_key' >"$work/ids"
-	grep -qE '^[0-9a-f]{32}$' "$work/ids"
+	guest two 'systemctl start host-keys && cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub' >"$work/two"
+	grep -qE '^[0-9a-f]{32}$' "$work/two"
+	grep -q '^ssh-ed25519 ' "$work/two"
+	sort "$work/one" "$work/two" >"$work/both"
+	[ -z "$(uniq -d "$work/both")" ] || fail "the same: $(uniq -d "$work/both")"
 }
 
 killing_qemu_ends_the_session_and_says_so() { dies qemu two; }

@@ -108,7 +108,7 @@ const struct cli_verb verb_disk_serve = {
 	.summary = "Serve an image as a disk over NBD",
 	.description =
 		"Serve an image to any NBD client: qemu, nbdcopy, the kernel.  What is read is "
-	        "kept "
+		"kept "
 		"near, in the cache that machines of the same image use.  Without *--layer* the "
 		"disk is read-only; with it, writes go to that directory, which belongs to the "
 		"image from then on.\n\n"

@@ -99,7 +99,7 @@ const struct cli_verb verb_trace_export = {
 	.description =
 		"Each boot records the order in which it reads its image for the first time; the "
 		"next boot fetches in that order, ahead of the guest.  Export the record to give "
-	        "it "
+		"it "
 		"to other computers along with the image.",
 	.arguments = ARGUMENTS("Where to write the trace"),
 	.options = { OPTION_FORMAT, OPTION_PARENT, OPTIONS_SOURCE },

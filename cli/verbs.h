@@ -8,13 +8,27 @@
 
 #include "cli/cli.h"
 
-#define CLI_VERBS(X)                                                                               \
-	X(run)                                                                                     \
-	X(create)                                                                                  \
-	X(start)                                                                                   \
-	X(stop) X(restart) X(list) X(info) X(console) X(delete) X(rename) X(disk_info)             \
-		X(disk_check) X(disk_serve) X(disk_fill) X(disk_verify) X(convert) X(trace_export) \
-			X(trace_import)
+/* clang-format off: a verb a line */
+#define CLI_VERBS(X) \
+	X(run) \
+	X(create) \
+	X(start) \
+	X(stop) \
+	X(restart) \
+	X(list) \
+	X(info) \
+	X(console) \
+	X(delete) \
+	X(rename) \
+	X(disk_info) \
+	X(disk_check) \
+	X(disk_serve) \
+	X(disk_fill) \
+	X(disk_verify) \
+	X(convert) \
+	X(trace_export) \
+	X(trace_import)
+/* clang-format on */
 
 #define X(verb) extern const struct cli_verb verb_##verb;
 CLI_VERBS(X)

@@ -263,4 +263,7 @@ static struct nbdkit_plugin plugin = {
 	.extents = sill_extents,
 };
 
+/* What nbdkit looks for; its header defines it without declaring it. */
+struct nbdkit_plugin *plugin_init(void);
+
 NBDKIT_REGISTER_PLUGIN(plugin)

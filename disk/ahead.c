@@ -406,7 +406,8 @@ static const char *fill_state(const struct ahead *ahead)
 	if (ahead->fill_complete)
 		return "complete";
 	if (!ahead->fill_on)
-		return "off";
+		/* What had begun is brought to its end. */
+		return ahead->fill_flights > 0 ? "running" : "off";
 	if (now < ahead->rest_until_ns || (missed && now < missed + GUEST_REST_NS) ||
 	    fetch_near_is_full(ahead->fetch))
 		return "waiting";

@@ -89,8 +89,7 @@ TEST(switched_off_fill_fetches_nothing_more)
 	while (far_reads(&world->far) == 0)
 		sched_yield();
 	disk_set_fill(world->disk, false, DISK_KEEP_RATE);
-	while (status_of(world, "flights") > 0)
-		sched_yield();
+	wait_until_text(world, "fill", "state", "off");
 	n = far_reads(&world->far);
 	expect_far(world, 63 * MIB, BLOCK);
 	assert_true(far_reads(&world->far) <= n + 1);

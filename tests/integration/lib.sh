@@ -238,8 +238,10 @@ guest()
 	local name=$1 mark=$RANDOM$RANDOM log socket
 	socket=$(info "$name" .console)
 	log=$work/guest-$mark
-	wait_for "$patience" grep -aq 'sill login:' "$SILL_STATE/machines/$name/console.log" || return 1
 	{
+		# What is typed before there is a shell is lost.
+		exec 4>&1
+		wait_for "$patience" lib_shell_answers "$mark" "$log"
 		printf '\necho "begin""-%s"; { %s; }; echo "end""-%s:$?"\n' "$mark" "$2" "$mark"
 		wait_for 120 grep -aq "end-$mark:[0-9]" "$log"
 	} | socat -t 1 - "UNIX-CONNECT:$socket" >"$log" 2>/dev/null
@@ -247,6 +249,12 @@ guest()
 	sed -i 's/\x1b\[[?0-9;]*[a-zA-Z]//g; s/\r//g' "$log"
 	sed -n "/^begin-$mark/,/^end-$mark:/p" "$log" | sed '1d;$d'
 	grep -aq "^end-$mark:0" "$log"
+}
+
+lib_shell_answers()
+{
+	printf '\necho "shell""-%s"\n' "$1" >&4
+	wait_for 5 grep -aq "shell-$1" "$2"
 }
 
 # Everything of a machine's session is over: no process and a record.

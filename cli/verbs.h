@@ -8,7 +8,8 @@
 
 #include "cli/cli.h"
 
-/* clang-format off: a verb a line */
+/* A verb a line. */
+/* clang-format off */
 #define CLI_VERBS(X) \
 	X(run) \
 	X(create) \

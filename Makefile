@@ -15,7 +15,7 @@ help:
 build:
 	@build-aux/deps.sh build
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix $(PREFIX) >$(BUILD).log 2>&1 || { mkdir -p build; meson setup $(BUILD) --prefix $(PREFIX); }
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD) -n | grep -q 'no work to do' || ninja -C $(BUILD) --quiet
 
 run: build
 	@build-aux/deps.sh run image far

@@ -48,7 +48,11 @@ title()
 
 progress()
 {
-	[ "$3" = "$seen" ] || printf '%6.1f s  %s fetched, %s %% of the disk near\n' \
+	# A line for every 10 MB, and the last one.
+	if [ "$1" != true ] && [ "$3" -lt $((seen + 10000000)) ]; then
+		return 0
+	fi
+	printf '%6.1f s  %s fetched, %s %% of the disk near\n' \
 		"$(bc <<<"$(date +%s.%N) - $started")" "$(human "$3")" "$5"
 	seen=$3
 	[ "$1" != true ]
@@ -71,7 +75,7 @@ echo "The far image is $url, $(human "$file_bytes") on this computer's own web s
 if [ -t 0 ] && [ -t 1 ]; then
 	echo "Starting it with: sill run $url"
 	echo "Leave its console with Ctrl-], or type poweroff; what is fetched stands in the window's title."
-	follow 1 title 2>/dev/null &
+	{ wait_for 60 sill info sample && follow 1 title; } 2>/dev/null &
 	follower=$!
 	: >"$work/pids/$follower"
 	sill run --name sample --foreground "$url"
@@ -84,7 +88,7 @@ if [ -t 0 ] && [ -t 1 ]; then
 fi
 
 echo "sill run --name sample $url"
-started=$(date +%s.%N) seen=
+started=$(date +%s.%N) seen=-10000000
 sill run --name sample --detach "$url" || exit 1
 follow 2 progress
 last=$(status)

@@ -150,9 +150,9 @@ before_trace()
 {
 	[ -f "$work/trace" ] || {
 		SILL_STATE=$heap/first sill_ready && end_machines "$heap/first" &&
-			SILL_STATE=$heap/first sill trace export "$url/disk.vhd" "$work/trace"
+			SILL_STATE=$heap/first sill trace export "$url/disk.vhd" "$work/trace" >/dev/null
 	} || return 1
-	SILL_STATE=$heap/trace sill trace import "$url/disk.vhd" "$work/trace"
+	SILL_STATE=$heap/trace sill trace import "$url/disk.vhd" "$work/trace" >/dev/null
 }
 
 before_warm()

@@ -42,6 +42,7 @@ soak:
 	@tests/soak.sh
 
 install: build
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --quiet
 
 clean:

@@ -32,8 +32,8 @@
 #define MAX_WORKERS 64
 /* After the near was full, ahead-of-time fetching rests this long. */
 #define FULL_REST_NS (10 * NS_PER_SEC)
-/* A block that is near and then is not (rotten, forgotten) may be that so often in one read. */
-#define MAX_LOST 64
+/* One read may find each of its blocks rotten, and lose so many more while it fetches them. */
+#define SPARE_LOST 64
 
 struct flight {
 	struct list link;
@@ -443,7 +443,7 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, uint64_t off, bool *r
                struct error *err)
 {
 	uint64_t to = off + len, at = off, n, run = 0, missing;
-	unsigned int lost = 0;
+	uint64_t lost = 0, most_lost = len / NEAR_BLOCK + SPARE_LOST;
 	int r;
 
 	*ret_waited = false;
@@ -462,8 +462,14 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, uint64_t off, bool *r
 		} else {
 			r = into ? near_read(fetch->near, into, n, at, &missing, err) : 0;
 			/* Found rotten, and far from now on. */
-			if (r == -ENODATA && lost++ < MAX_LOST)
+			if (r == -ENODATA && lost++ < most_lost)
 				continue;
+			if (r == -ENODATA)
+				r = error_set(err, EIO,
+				              "cached blocks at byte %" PRIu64
+				              " are lost as soon as "
+				              "they are fetched",
+				              at);
 		}
 		if (r < 0)
 			return r;

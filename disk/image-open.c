@@ -198,8 +198,11 @@ static int check_is_recorded(const struct image_record *record, struct image *im
                              struct error *err)
 {
 	uint8_t id[32];
+	int r;
 
-	image_id(image, id);
+	r = image_id(image, id, err);
+	if (r < 0)
+		return r;
 	if (image->size != record->size || memcmp(id, record->id, sizeof(id)) != 0)
 		return error_set(
 			err, ESTALE,
@@ -252,7 +255,9 @@ int image_opener_record(const struct image_opener *opener, struct image *image,
 		record->files = calloc(opener->n, sizeof(*record->files));
 	if (!record || !record->files)
 		return error_sys(err, ENOMEM, "%s", image->file->name);
-	image_id(image, record->id);
+	r = image_id(image, record->id, err);
+	if (r < 0)
+		return r;
 	record->format = image->format;
 	record->size = image->size;
 	for (; record->n_files < opener->n; record->n_files++) {

@@ -84,6 +84,7 @@ void supervisor_end_overdue(void *arg)
 {
 	struct supervisor *s = arg;
 
+	supervisor_timer_read(&s->end_timer);
 	supervisor_message(s, "the disk server does not end and is killed");
 	process_signal(&s->disk, SIGKILL);
 }

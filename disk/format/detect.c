@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "base/bits.h"
 #include "base/endian.h"
 
@@ -46,6 +48,17 @@ static bool has_gpt(const uint8_t *head)
 	return !memcmp(head + 512, "EFI PART", 8) || !memcmp(head + 4096, "EFI PART", 8);
 }
 
+/* SHA-256 cannot fail but for lack of memory. */
+static void digest_ends(struct image_probe *probe)
+{
+	uint8_t ends[IMAGE_PROBE_HEAD + IMAGE_PROBE_TAIL];
+
+	memcpy(ends, probe->head, IMAGE_PROBE_HEAD);
+	memcpy(ends + IMAGE_PROBE_HEAD, probe->tail, IMAGE_PROBE_TAIL);
+	if (EVP_Digest(ends, sizeof(ends), probe->digest, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+}
+
 int image_probe_read(struct source *file, struct image_probe **ret, struct error *err)
 {
 	const struct source_read how = { .priority = SOURCE_DEMAND, .metadata = true };
@@ -66,6 +79,7 @@ int image_probe_read(struct source *file, struct image_probe **ret, struct error
 	r = source_read(file, probe->tail, probe->tail_len, size - probe->tail_len, &how, err);
 	if (r < 0)
 		return r;
+	digest_ends(probe);
 	if (has_mbr(probe->head) || has_gpt(probe->head)) {
 		memset(probe->head, 0, sizeof(probe->head));
 		probe->head_len = 0;

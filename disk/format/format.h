@@ -26,6 +26,7 @@ struct image_probe {
 	size_t tail_len;
 	uint8_t head[IMAGE_PROBE_HEAD]; /* zeros past head_len */
 	uint8_t tail[IMAGE_PROBE_TAIL]; /* the last tail_len bytes of the file */
+	uint8_t digest[32];             /* SHA-256 of both, as they are in the file */
 };
 
 struct image_driver {

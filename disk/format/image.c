@@ -145,6 +145,12 @@ void image_close(struct image *image)
 		source_close(close_all_but_file(image));
 }
 
+static void keep_ends(struct image *image, const struct image_probe *probe)
+{
+	memcpy(image->ends, probe->digest, sizeof(image->ends));
+	image->has_ends = true;
+}
+
 int image_open(struct source *file, const struct image_options *options, struct image **ret,
                struct error *err)
 {
@@ -173,7 +179,10 @@ int image_open(struct source *file, const struct image_options *options, struct 
 	if (!driver)
 		return error_set(err, EINVAL, "%s: format number %d is none that Sill knows",
 		                 file->name, (int)format);
-	return driver->open(file, &with_probe, ret, err);
+	r = driver->open(file, &with_probe, ret, err);
+	if (r == 0 && probe)
+		keep_ends(*ret, probe);
+	return r;
 }
 
 int image_read(struct image *image, void *buf, size_t len, uint64_t off,
@@ -249,24 +258,39 @@ const struct source_read *piece_how(struct piece_read *piece, const struct sourc
 	return &piece->how;
 }
 
-void image_id(const struct image *image, uint8_t ret[32])
+/* Detection has looked at the ends, unless the format was said. */
+static int find_ends(struct image *image, struct error *err)
+{
+	cleanup_free struct image_probe *probe = NULL;
+	int r = image->has_ends ? 0 : image_probe_read(image->file, &probe, err);
+
+	if (r == 0 && probe)
+		keep_ends(image, probe);
+	return r;
+}
+
+int image_id(struct image *image, uint8_t ret[32], struct error *err)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+	int r = 0;
 
-	for (; image && ok; image = image->parent) {
-		uint8_t part[12 + 32];
+	for (; image && ok && r == 0; image = image->parent) {
+		uint8_t part[12 + 32 + sizeof(image->ends)];
 
+		r = find_ends(image, err);
 		store_le32(part, (uint32_t)image->format);
 		store_le32(part + 4, (uint32_t)image->size);
 		store_le32(part + 8, (uint32_t)(image->size >> 32));
 		source_identity_key(&image->file->identity, part + 12);
+		/* Size and date alone may be those of another image of the same making. */
+		memcpy(part + 44, image->ends, sizeof(image->ends));
 		ok = EVP_DigestUpdate(ctx, part, sizeof(part));
 	}
-	/* Without memory for a digest there is no name to give, and no way to say so: stop. */
-	if (!ok || !EVP_DigestFinal_ex(ctx, ret, NULL))
-		abort();
+	if (r == 0 && (!ok || !EVP_DigestFinal_ex(ctx, ret, NULL)))
+		r = error_set(err, ENOMEM, "no memory for the id of an image");
 	EVP_MD_CTX_free(ctx);
+	return r;
 }
 
 /* The object of one file, without its parents. */

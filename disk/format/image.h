@@ -102,6 +102,8 @@ struct image {
 	unsigned int depth;
 	bool has_unique_id;    /* the file carries an id of its own, which children name it by */
 	uint8_t unique_id[16]; /* as it lies in the file */
+	bool has_ends;         /* image_id() or detection has looked */
+	uint8_t ends[32];      /* SHA-256 over the file's first 8 KiB and last 512 bytes */
 	json_t *warnings;      /* array of sentences: what was odd when it was opened */
 };
 
@@ -120,10 +122,10 @@ int image_map(struct image *image, uint64_t off, uint64_t max, const struct sour
               enum image_extent *ret_kind, uint64_t *ret_len, struct error *err);
 
 /*
- * SHA-256 over format, virtual size and the identities of the file and of all parents: equal ids
+ * SHA-256 over format, virtual size, ends and identities of the file and of all parents: equal ids
  * mean equal content.  It names the near directory of the image.
  */
-void image_id(const struct image *image, uint8_t ret[32]);
+int image_id(struct image *image, uint8_t ret[32], struct error *err);
 
 /*
  * Everything `sill disk info` prints, as one object: format, virtual_size, file_size, creator,

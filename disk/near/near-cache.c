@@ -17,11 +17,7 @@
 #include "disk/near/near-private.h"
 #include "util/clock.h"
 
-/* Without space, how long until a fill is tried again. */
-#define FULL_NS (10 * NS_PER_SEC)
 #define AT_ONCE 256u /* blocks that are worked on at a time */
-/* More queued runs than this: a fill commits them itself. */
-#define MAX_RUNS 65536u
 
 static int open_map(struct near *near, struct near_cache *cache, struct error *err)
 {

@@ -11,6 +11,7 @@
 
 #include "base/bits.h"
 #include "disk/near/near-private.h"
+#include "util/clock.h"
 
 /* near_state() stops after this many blocks, so that it never loads a whole disk. */
 #define MAX_RUN (16u * NEAR_GROUP)
@@ -411,8 +412,8 @@ int near_stats(struct near *near, struct near_stats *ret, struct error *err)
 		.written_bytes =
 			__atomic_load_n(&near->total_written, __ATOMIC_RELAXED) * NEAR_BLOCK,
 		.bad_blocks = __atomic_load_n(&near->bad_blocks, __ATOMIC_RELAXED),
-		.cache_full = near->cache &&
-		              __atomic_load_n(&near->cache->full_until, __ATOMIC_RELAXED) != 0,
+		.cache_full = near->cache && now_ns() < __atomic_load_n(&near->cache->full_until,
+		                                                        __ATOMIC_RELAXED),
 	};
 	return 0;
 }

@@ -56,11 +56,9 @@ void http_answer_line(struct http_answer *answer, const char *line, size_t len)
 	} else if (header_is(line, len, "Content-Length", value, sizeof(value))) {
 		answer->has_length = http_parse_length(value, &answer->length) == 0;
 	} else if (header_is(line, len, "ETag", value, sizeof(value))) {
-		answer->has_validators = true;
 		if (http_parse_etag(value, answer->etag, sizeof(answer->etag)) < 0)
 			answer->etag[0] = '\0';
 	} else if (header_is(line, len, "Last-Modified", value, sizeof(value))) {
-		answer->has_validators = true;
 		if (http_parse_date(value, &answer->last_modified) < 0)
 			answer->last_modified = 0;
 	} else if (header_is(line, len, "Retry-After", value, sizeof(value))) {
@@ -152,8 +150,9 @@ static int judge_content(struct http_request *req)
 		              "sends a body of %llu bytes for a range of %zu (%s body)",
 		              (unsigned long long)answer->length, req->len,
 		              answer->length < req->len ? "short" : "long");
-	if (!req->connecting && ((id->etag[0] && !answer->etag[0]) || id->last_modified) &&
-	    !answer->has_validators)
+	/* What both have was equal, or the answer would be stale: one of the pinned is needed. */
+	if (!req->connecting && (id->etag[0] || id->last_modified) &&
+	    !(id->etag[0] && answer->etag[0]) && !(id->last_modified && answer->last_modified))
 		return refuse(req, EPROTO,
 		              "no longer says the version of the file (ETag, Last-Modified), so "
 		              "that a change could not be noticed");

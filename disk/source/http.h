@@ -28,7 +28,6 @@ struct http_answer {
 	struct http_content_range range;
 	bool has_length;
 	uint64_t length;
-	bool has_validators; /* any ETag or Last-Modified, weak ones too */
 	char etag[256];
 	int64_t last_modified;
 	bool has_retry_after;

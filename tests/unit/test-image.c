@@ -211,18 +211,35 @@ TEST(an_id_stands_for_size_format_and_identity)
 		struct image *image;
 
 		assert_int_equal(image_open(file, NULL, &image, NULL), 0);
-		image_id(image, id[i]);
+		assert_int_equal(image_id(image, id[i], NULL), 0);
 		if (i == 1) {
 			uint8_t half[32];
 
 			image->size -= 512;
-			image_id(image, half);
+			assert_int_equal(image_id(image, half, NULL), 0);
 			assert_memory_not_equal(half, id[0], 32);
 		}
 		image_close(image);
 	}
 	assert_memory_equal(id[0], id[1], 32);
 	assert_memory_not_equal(id[0], id[2], 32);
+}
+
+TEST(images_of_one_size_and_date_have_ids_of_their_own)
+{
+	uint8_t data[2048] = "one", other[2048] = "two", id[2][32];
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct image_options said = { .format = IMAGE_RAW };
+		struct source *file = memory(i ? other : data, sizeof(data));
+		struct image *image;
+
+		file->identity = (struct source_identity){ .size = 2048, .last_modified = 1 };
+		assert_int_equal(image_open(file, i ? &said : NULL, &image, NULL), 0);
+		assert_int_equal(image_id(image, id[i], NULL), 0);
+		image_close(image);
+	}
+	assert_memory_not_equal(id[0], id[1], 32);
 }
 
 TEST(paths_in_utf16_become_utf8_with_slashes)
@@ -261,6 +278,7 @@ int main(void)
 		CASE(an_empty_file_is_no_disk),
 		CASE(names_of_formats_are_read_and_written),
 		CASE(an_id_stands_for_size_format_and_identity),
+		CASE(images_of_one_size_and_date_have_ids_of_their_own),
 		CASE(paths_in_utf16_become_utf8_with_slashes),
 	};
 

@@ -231,6 +231,16 @@ NBD_TEST(a_server_that_fails_is_told)
 	assert_non_null(strstr(f->err.text, f->socket));
 }
 
+/* Stop the server, all its threads: the signal alone is on its way for a while. */
+static void silence(struct fixture *f)
+{
+	int status;
+
+	assert_int_equal(kill(f->server, SIGSTOP), 0);
+	assert_int_equal(waitpid(f->server, &status, WUNTRACED), f->server);
+	assert_true(WIFSTOPPED(status));
+}
+
 NBD_TEST(a_server_that_says_nothing_is_a_stall)
 {
 	struct fixture *f = *state;
@@ -238,7 +248,7 @@ NBD_TEST(a_server_that_says_nothing_is_a_stall)
 
 	start(f, "noextents", NULL);
 	assert_int_equal(source_open(f->url, &impatient, &f->src, &f->err), 0);
-	kill(f->server, SIGSTOP);
+	silence(f);
 	assert_int_equal(source_read(f->src, f->buf, 4096, 0, NULL, &f->err), -ETIMEDOUT);
 	assert_non_null(strstr(f->err.text, "no answer for 0.3 s (stalled)"));
 	kill(f->server, SIGCONT);
@@ -311,7 +321,7 @@ NBD_TEST(a_read_that_is_cancelled_returns_while_the_server_is_silent)
 
 	start(f, "noextents", NULL);
 	assert_int_equal(source_open(f->url, NULL, &f->src, &f->err), 0);
-	kill(f->server, SIGSTOP);
+	silence(f);
 	reader->f = f;
 	source_cancel_init(&reader->cancel);
 	assert_int_equal(pthread_create(&reader->thread, NULL, read_once, reader), 0);

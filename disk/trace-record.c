@@ -70,7 +70,7 @@ static void append(struct trace_recorder *recorder, uint64_t block)
 		last->n++;
 		return;
 	}
-	if (recorder->n == recorder->room) {
+	if (!recorder->runs || recorder->n == recorder->room) {
 		size_t room = recorder->room ? recorder->room * 2 : 1024;
 		struct run *more;
 

@@ -150,11 +150,12 @@ int trace_load(int dirfd, const char *path, const uint8_t image_id[32], struct t
 	size_t len;
 	int r = read_file(dirfd, path, HEADER + (size_t)TRACE_MAX_RUNS * ENTRY, &data, &len, err);
 
-	if (r == 0)
-		r = trace_parse(data, len, path, &trace, err);
 	if (r < 0)
 		return r;
-	if (image_id && memcmp(image_id, trace->image_id, sizeof(trace->image_id)) != 0)
+	r = trace_parse(data, len, path, &trace, err);
+	if (r < 0)
+		return r;
+	if (image_id && memcmp(trace->image_id, image_id, sizeof(trace->image_id)) != 0)
 		return error_set(err, ESTALE, "%s: is a trace of another image", path);
 	*ret = take_ptr(trace);
 	return 0;

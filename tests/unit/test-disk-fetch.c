@@ -62,6 +62,28 @@ TEST(what_is_near_is_not_fetched_again)
 	world_free(world);
 }
 
+TEST(a_cache_that_rotted_as_a_whole_is_fetched_again)
+{
+	static const uint8_t rot[4096] = { 0xee };
+	struct world *world = world_opened(MIB);
+	char path[96];
+	int fd;
+
+	expect_far(world, 0, MIB);
+	/* The reader has its bytes before the near has them. */
+	while (status_of(world, "flights") > 0)
+		sched_yield();
+	snprintf(path, sizeof(path), "%s/cache.data", world->cache);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (uint64_t off = 0; off < MIB; off += sizeof(rot))
+		assert_int_equal(pwrite(fd, rot, sizeof(rot), (off_t)off), sizeof(rot));
+	close(fd);
+	expect_far(world, 0, MIB);
+	assert_true(far_reads(&world->far) > 1);
+	world_free(world);
+}
+
 TEST(zeros_cost_no_request)
 {
 	struct world *world = world_new(2 * MIB);
@@ -395,6 +417,7 @@ int main(void)
 		CASE(adjacent_misses_are_one_request),
 		CASE(a_flight_has_a_limit),
 		CASE(what_is_near_is_not_fetched_again),
+		CASE(a_cache_that_rotted_as_a_whole_is_fetched_again),
 		CASE(zeros_cost_no_request),
 		CASE(the_short_last_block_is_read),
 		CASE(a_reader_waits_only_for_its_own_bytes),

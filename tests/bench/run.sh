@@ -212,7 +212,7 @@ count_blocks()
 fio_once()
 {
 	fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$1" --rw="$2" --bs=4k --iodepth="$3" \
-		--time_based --runtime="$fio_seconds" --size=1G --randrepeat=1 --output-format=json 2>/dev/null |
+		--time_based --runtime="$fio_seconds" --size=1G --randrepeat=1 --output-format=json 2>/dev/null | sed -n "/^{/,\$p" |
 		jq --arg mode "$2" '.jobs[0][if $mode == "randread" then "read" else "write" end].iops'
 }
 

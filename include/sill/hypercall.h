@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The contract between the hypervisor and the root session.
+ *
+ * A hypercall is VMMCALL (AMD) in 64-bit mode at ring 0: number in RAX, arguments in RDI, RSI, RDX,
+ * R10, result in RAX; other registers are kept.  A result is 0 or more, or -SILL_E….  Outside 64-bit
+ * ring 0 the instruction is undefined (#UD).  Everything is little-endian; structures have no padding
+ * and only grow at their end.  Changes are listed in docs/hypervisor.md.
+ */
+#ifndef SILL_HYPERCALL_H
+#define SILL_HYPERCALL_H
+
+#ifdef __KERNEL__
+#include <linux/build_bug.h>
+#include <linux/types.h>
+#else
+#include <assert.h>
+#include <stdint.h>
+#endif
+
+/* CPUID: leaf 1 ECX bit 31 says that there is a hypervisor, these leaves that it is Sill. */
+#define SILL_CPUID_BASE           0x40000000u /* EAX: highest leaf; EBX, ECX, EDX: the signature */
+#define SILL_CPUID_VERSION        0x40000001u /* EAX: SILL_ABI; EBX: release, major << 16 | minor << 8 | patch */
+#define SILL_CPUID_SIGNATURE      "SillSillSill"
+
+/* Equal major numbers understand each other; a minor number adds and takes nothing away. */
+#define SILL_ABI_MAJOR            1u
+#define SILL_ABI_MINOR            0u
+#define SILL_ABI                  (SILL_ABI_MAJOR << 16 | SILL_ABI_MINOR)
+
+enum sill_call {
+	/* rdi: the caller's SILL_ABI.  Returns ours, or -SILL_EVERSION if the major numbers differ. */
+	SILL_CALL_VERSION = 0,
+	/* rdi: where, rsi: bytes there.  Writes as much of struct sill_info as fits; returns its size. */
+	SILL_CALL_INFO = 1,
+	/* rdi: where (struct sill_log and text after it), rsi: bytes there, at least 64.  Returns bytes of text. */
+	SILL_CALL_LOG = 2,
+	/* rdi: processor, rsi: where, rdx: bytes there.  Writes as much of struct sill_stats as fits;
+	 * returns its size. */
+	SILL_CALL_STATS = 3,
+	/* 16 and up: sessions. */
+};
+
+enum sill_error {
+	SILL_ENOCALL = 1,  /* there is no such call */
+	SILL_EINVAL = 2,   /* an argument has a value that is not allowed */
+	SILL_EALIGN = 3,   /* an address is not aligned to 8 bytes */
+	SILL_EFAULT = 4,   /* not all of a buffer is RAM of the root */
+	SILL_EVERSION = 5, /* the ABI's major number is another */
+};
+
+/* No buffer is larger. */
+#define SILL_BUFFER_MAX 65536u
+
+struct sill_info {
+	uint32_t abi;              /* SILL_ABI */
+	uint32_t release;          /* major << 16 | minor << 8 | patch */
+	uint32_t cpus;             /* processors under the hypervisor */
+	uint32_t vendor;           /* enum sill_vendor */
+	uint64_t memory_base;      /* the hypervisor's own range: physical address and bytes */
+	uint64_t memory_size;
+	uint64_t memory_used;      /* bytes of it that are in use */
+	uint64_t frames;           /* 4 KiB frames in the owner table */
+	uint64_t frames_lent;
+	uint64_t frames_donated;
+};
+
+enum sill_vendor { SILL_VENDOR_AMD = 1, SILL_VENDOR_INTEL = 2 };
+
+/*
+ * The log is a ring of bytes, numbered from 0 since the start.  `from` is the caller's: the first
+ * byte it wants.  `start` is where the text begins: `from`, or later when the ring has gone over it.
+ */
+struct sill_log {
+	uint64_t from;
+	uint64_t start;
+	uint64_t end; /* the next byte that will be written */
+	uint32_t length;
+	uint32_t reserved;
+};
+
+/* Why the hypervisor was entered, since the start.  Kinds are only added. */
+enum sill_exit {
+	SILL_EXIT_CPUID,
+	SILL_EXIT_MSR,
+	SILL_EXIT_APIC,
+	SILL_EXIT_NMI,
+	SILL_EXIT_IRET,
+	SILL_EXIT_CALL,
+	SILL_EXIT_IO,
+	SILL_EXIT_PAGE,    /* a nested page mapped at its first touch */
+	SILL_EXIT_DENIED,  /* something the root should not do */
+	SILL_EXIT_OTHER,
+	SILL_EXIT_KINDS
+};
+
+struct sill_stats {
+	uint32_t apic_id;
+	uint32_t state; /* enum sill_cpu_state */
+	uint64_t exits[16]; /* by enum sill_exit; the rest 0 */
+	uint64_t cycles; /* TSC cycles in the hypervisor, entry and exit themselves not counted */
+	uint64_t kicks;  /* NMIs from other processors of the hypervisor */
+};
+
+enum sill_cpu_state { SILL_CPU_ABSENT, SILL_CPU_WAITING, SILL_CPU_RUNNING };
+
+static_assert(sizeof(struct sill_info) == 64, "sill_info is part of the ABI");
+static_assert(sizeof(struct sill_log) == 32, "sill_log is part of the ABI");
+static_assert(sizeof(struct sill_stats) == 152, "sill_stats is part of the ABI");
+static_assert(SILL_EXIT_KINDS <= 16, "there is no room for more kinds of exits");
+
+#endif

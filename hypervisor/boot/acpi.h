@@ -18,13 +18,14 @@
 struct acpi_facts {
 	uint32_t cpus;
 	uint32_t apic_id[CPUS_MAX]; /* enabled or online-capable, in the MADT's order */
-	uint64_t apic_base;	    /* physical address of the local APICs */
+	uint64_t apic_base;         /* physical address of the local APICs */
 	uint16_t pm1_control[2];    /* ports of PM1a_CNT and PM1b_CNT; 0: none */
 	bool has_s3;
 	uint8_t s3_type[2]; /* SLP_TYP for each of the two */
 };
 
 /* rsdp 0: look where BIOS puts it (5.2.5.1).  Fails without an MADT; a missing FADT, DSDT or \_S3 leaves its fields 0. */
-bool acpi_read(const struct phys *phys, uint64_t rsdp, struct acpi_facts *ret, struct sentence *why);
+bool acpi_read(const struct phys *phys, uint64_t rsdp, struct acpi_facts *ret,
+               struct sentence *why);
 
 #endif

@@ -45,7 +45,8 @@ struct boot_info {
 	struct boot_module kernel, initrd;
 	struct boot_screen screen;
 	struct boot_efi efi;
-	uint64_t rsdp; /* physical address of ACPI's root pointer or the loader's copy of it; 0: search */
+	uint64_t
+		rsdp; /* physical address of ACPI's root pointer or the loader's copy of it; 0: search */
 };
 
 #define MULTIBOOT1_MAGIC 0x2BADB002u
@@ -56,7 +57,9 @@ struct boot_info {
  * structure at physical address `at`.  A missing memory map, a text too long, a third module or a structure
  * that points outside memory is an error.  Without a kernel module both succeed; the caller decides.
  */
-bool multiboot1_parse(const struct phys *phys, uint64_t at, struct boot_info *ret, struct sentence *why);
-bool multiboot2_parse(const struct phys *phys, uint64_t at, struct boot_info *ret, struct sentence *why);
+bool multiboot1_parse(const struct phys *phys, uint64_t at, struct boot_info *ret,
+                      struct sentence *why);
+bool multiboot2_parse(const struct phys *phys, uint64_t at, struct boot_info *ret,
+                      struct sentence *why);
 
 #endif

@@ -13,13 +13,13 @@
 
 /* Physical places, none overlapping another, the modules or what must be avoided. */
 struct linux_plan {
-	uint64_t kernel;     /* the protected-mode code; also the 32-bit entry point */
-	uint64_t code;	     /* where that code lies in the module, and its bytes */
+	uint64_t kernel; /* the protected-mode code; also the 32-bit entry point */
+	uint64_t code;   /* where that code lies in the module, and its bytes */
 	uint64_t code_size;
-	uint64_t init_size;  /* bytes the kernel wants from `kernel` on */
-	uint64_t params;     /* the zero page; command line and EFI map follow it */
+	uint64_t init_size; /* bytes the kernel wants from `kernel` on */
+	uint64_t params;    /* the zero page; command line and EFI map follow it */
 	uint64_t params_size;
-	uint64_t initrd;     /* as loaded, or moved where the kernel reaches it */
+	uint64_t initrd; /* as loaded, or moved where the kernel reaches it */
 };
 
 /*
@@ -27,13 +27,13 @@ struct linux_plan {
  * place for everything below 4 GiB.  `map` is the map the root will get, our own memory reserved in it.
  */
 bool linux_plan(const struct phys *phys, const struct boot_info *info, const struct memory_map *map,
-		struct linux_plan *ret, struct sentence *why);
+                struct linux_plan *ret, struct sentence *why);
 
 /*
  * Copies and fills in: kernel, zero page (E820 map, screen, EFI, initrd, ACPI), command line, and an EFI memory map in which `own` (our memory) is
  * reserved.  Maps over 128 E820 ranges go on in a SETUP_E820_EXT node.  Nothing fails after a plan.
  */
 void linux_load(const struct phys *phys, const struct boot_info *info, const struct memory_map *map,
-		const struct memory_range *own, const struct linux_plan *plan);
+                const struct memory_range *own, const struct linux_plan *plan);
 
 #endif

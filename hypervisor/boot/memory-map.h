@@ -37,11 +37,11 @@ struct memory_map {
  * count as reserved).  Empty ranges are left out; one that wraps past 2^64 is cut there.  False when the map is full.
  */
 bool memory_map_add(struct memory_map *map, uint64_t base, uint64_t size, uint32_t kind,
-		    struct sentence *why);
+                    struct sentence *why);
 
 /* Changes the kind of [base, base + size), splitting what straddles it.  Same errors. */
 bool memory_map_set(struct memory_map *map, uint64_t base, uint64_t size, uint32_t kind,
-		    struct sentence *why);
+                    struct sentence *why);
 
 /* Bytes that are usable, and the end of the highest usable, ACPI or NVS range: the end of RAM. */
 uint64_t memory_map_usable(const struct memory_map *map);
@@ -61,6 +61,7 @@ struct memory_wish {
 	const struct memory_range *avoid;
 	uint32_t avoids;
 };
-bool memory_map_find(const struct memory_map *map, const struct memory_wish *wish, uint64_t *ret_base);
+bool memory_map_find(const struct memory_map *map, const struct memory_wish *wish,
+                     uint64_t *ret_base);
 
 #endif

@@ -19,14 +19,15 @@
 #endif
 
 /* CPUID: leaf 1 ECX bit 31 says that there is a hypervisor, these leaves that it is Sill. */
-#define SILL_CPUID_BASE           0x40000000u /* EAX: highest leaf; EBX, ECX, EDX: the signature */
-#define SILL_CPUID_VERSION        0x40000001u /* EAX: SILL_ABI; EBX: release, major << 16 | minor << 8 | patch */
-#define SILL_CPUID_SIGNATURE      "SillSillSill"
+#define SILL_CPUID_BASE 0x40000000u /* EAX: highest leaf; EBX, ECX, EDX: the signature */
+#define SILL_CPUID_VERSION \
+	0x40000001u /* EAX: SILL_ABI; EBX: release, major << 16 | minor << 8 | patch */
+#define SILL_CPUID_SIGNATURE "SillSillSill"
 
 /* Equal major numbers understand each other; a minor number adds and takes nothing away. */
-#define SILL_ABI_MAJOR            1u
-#define SILL_ABI_MINOR            0u
-#define SILL_ABI                  (SILL_ABI_MAJOR << 16 | SILL_ABI_MINOR)
+#define SILL_ABI_MAJOR 1u
+#define SILL_ABI_MINOR 0u
+#define SILL_ABI       (SILL_ABI_MAJOR << 16 | SILL_ABI_MINOR)
 
 enum sill_call {
 	/* rdi: the caller's SILL_ABI.  Returns ours, or -SILL_EVERSION if the major numbers differ. */
@@ -53,14 +54,14 @@ enum sill_error {
 #define SILL_BUFFER_MAX 65536u
 
 struct sill_info {
-	uint32_t abi;              /* SILL_ABI */
-	uint32_t release;          /* major << 16 | minor << 8 | patch */
-	uint32_t cpus;             /* processors under the hypervisor */
-	uint32_t vendor;           /* enum sill_vendor */
-	uint64_t memory_base;      /* the hypervisor's own range: physical address and bytes */
+	uint32_t abi;         /* SILL_ABI */
+	uint32_t release;     /* major << 16 | minor << 8 | patch */
+	uint32_t cpus;        /* processors under the hypervisor */
+	uint32_t vendor;      /* enum sill_vendor */
+	uint64_t memory_base; /* the hypervisor's own range: physical address and bytes */
 	uint64_t memory_size;
-	uint64_t memory_used;      /* bytes of it that are in use */
-	uint64_t frames;           /* 4 KiB frames in the owner table */
+	uint64_t memory_used; /* bytes of it that are in use */
+	uint64_t frames;      /* 4 KiB frames in the owner table */
 	uint64_t frames_lent;
 	uint64_t frames_donated;
 };
@@ -88,15 +89,15 @@ enum sill_exit {
 	SILL_EXIT_IRET,
 	SILL_EXIT_CALL,
 	SILL_EXIT_IO,
-	SILL_EXIT_PAGE,    /* a nested page mapped at its first touch */
-	SILL_EXIT_DENIED,  /* something the root should not do */
+	SILL_EXIT_PAGE,   /* a nested page mapped at its first touch */
+	SILL_EXIT_DENIED, /* something the root should not do */
 	SILL_EXIT_OTHER,
 	SILL_EXIT_KINDS
 };
 
 struct sill_stats {
 	uint32_t apic_id;
-	uint32_t state; /* enum sill_cpu_state */
+	uint32_t state;     /* enum sill_cpu_state */
 	uint64_t exits[16]; /* by enum sill_exit; the rest 0 */
 	uint64_t cycles; /* TSC cycles in the hypervisor, entry and exit themselves not counted */
 	uint64_t kicks;  /* NMIs from other processors of the hypervisor */

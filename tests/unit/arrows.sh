@@ -14,6 +14,9 @@ declare -A may=(
 	[disk/serve]="disk/serve disk disk/source disk/format disk/near util base"
 	[machine]="machine disk disk/serve disk/source disk/format disk/near util base"
 	[library]="library disk disk/source disk/format disk/near util base"
+	[hypervisor/core]="hypervisor/core base include/sill"
+	[hypervisor/boot]="hypervisor/boot hypervisor/core base include/sill"
+	[hypervisor/amd]="hypervisor/amd hypervisor/core base include/sill"
 	[cli]="cli library machine disk disk/serve disk/source disk/format disk/near util base include/sill"
 )
 n=0

@@ -27,6 +27,7 @@
 
 #include "base/endian.h"
 #include "disk/format/detect.h"
+#include "disk/format/mixed.h"
 #include "disk/format/pages.h"
 
 #define TABLE_PAGE   (32 * KIB)
@@ -36,9 +37,6 @@
 
 /* Sectors of one look at a bitmap: a megabyte of content, or half the usual block. */
 #define WINDOW 2048u
-
-/* A block with more runs than this is read in two pieces laid over each other. */
-#define MANY_RUNS 4
 
 /*
  * The footer at the end: 512 bytes, or 511 as written by the format's first programs.  0 with
@@ -220,53 +218,37 @@ enum run_kind {
 struct run {
 	enum run_kind kind;
 	uint64_t len;
-	uint64_t at; /* RUN_HERE, RUN_MIXED: in the file */
-	/* RUN_MIXED: the bits of the sectors from the run's first one on. */
-	uint8_t bits[WINDOW / 8 + 1];
-	uint32_t first_bit;
+	uint64_t at;        /* RUN_HERE, RUN_MIXED: in the file */
+	struct mixed mixed; /* RUN_MIXED */
 };
-
-static bool bit(const uint8_t *bits, uint32_t n)
-{
-	return bits[n / 8] >> (7 - n % 8) & 1;
-}
-
-/* How many of the sectors [from, to) share the first one's bit. */
-static uint32_t same_bits(const uint8_t *bits, uint32_t from, uint32_t to)
-{
-	uint32_t n = from + 1;
-
-	while (n < to && bit(bits, n) == bit(bits, from))
-		n++;
-	return n - from;
-}
 
 /* Whose is it?  For [off, off + len) of a differencing disk, inside one block that is here. */
 static int look_at_bitmap(struct vhd *vhd, uint64_t block_at, uint32_t in_block, uint32_t len,
                           bool mixed_allowed, const struct source_read *how, struct run *ret,
                           struct error *err)
 {
-	uint32_t first = in_block / VHD_SECTOR;
-	uint32_t end = (uint32_t)min_u64((in_block + len + VHD_SECTOR - 1) / VHD_SECTOR,
-	                                 round_down(first, 8) + WINDOW);
-	uint32_t skip = (uint32_t)round_down(first, 8), run, runs = 1;
+	uint32_t first = in_block / VHD_SECTOR, skip = (uint32_t)round_down(first, 8), run;
+	uint32_t end =
+		(uint32_t)min_u64((in_block + len + VHD_SECTOR - 1) / VHD_SECTOR, skip + WINDOW);
+	struct mixed *m = &ret->mixed;
 	uint64_t bytes;
 	int r;
 
-	r = pages_read(vhd->bitmaps, ret->bits, div_round_up(end - skip, 8), block_at + first / 8,
+	r = pages_read(vhd->bitmaps, m->bits, div_round_up(end - skip, 8), block_at + first / 8,
 	               how, err);
 	if (r < 0)
 		return r;
-	ret->first_bit = first - skip;
-	run = same_bits(ret->bits, first - skip, end - skip);
-	for (uint32_t at = first - skip + run; at < end - skip && runs <= MANY_RUNS; runs++)
-		at += same_bits(ret->bits, at, end - skip);
+	m->first = first - skip;
+	m->end = end - skip;
+	m->sector = VHD_SECTOR;
+	m->lowest_first = false;
 	ret->at = block_at + vhd->bitmap_size + in_block;
-	if (runs > MANY_RUNS && mixed_allowed) {
+	if (mixed_allowed && mixed_changes_often(m)) {
 		ret->kind = RUN_MIXED;
 		run = end - first;
 	} else {
-		ret->kind = bit(ret->bits, first - skip) ? RUN_HERE : RUN_PARENT;
+		ret->kind = mixed_is_own(m) ? RUN_HERE : RUN_PARENT;
+		run = mixed_alike(m);
 	}
 	bytes = (uint64_t)(first + run) * VHD_SECTOR - in_block;
 	ret->len = min_u64(bytes, len);
@@ -303,32 +285,10 @@ static int find_run(struct vhd *vhd, uint64_t off, uint64_t len, bool mixed_allo
 	return 0;
 }
 
-/* The parent's bytes first, then the sectors that are here over them: two reads, not hundreds. */
-static int read_mixed(struct vhd *vhd, uint8_t *buf, uint64_t off, const struct run *run,
-                      const struct source_read *how, struct error *err)
+static int read_own(struct image *image, void *buf, size_t len, uint64_t at,
+                    const struct source_read *how, struct error *err)
 {
-	struct source_read quiet = how ? *how : (struct source_read){ 0 };
-	cleanup_free uint8_t *here = malloc(run->len);
-	uint64_t done = 0;
-	int r;
-
-	if (!here)
-		return error_set(err, ENOMEM, "%s: no memory to read it", vhd->image.file->name);
-	quiet.arrived = NULL;
-	r = parent_read(&vhd->image, buf, run->len, off, &quiet, err);
-	if (r < 0)
-		return r;
-	r = source_read(vhd->image.file, here, run->len, run->at, &quiet, err);
-	if (r < 0)
-		return r;
-	for (uint32_t n = run->first_bit; done < run->len; n++) {
-		uint64_t part = min_u64(run->len - done, VHD_SECTOR - (off + done) % VHD_SECTOR);
-
-		if (bit(run->bits, n))
-			memcpy(buf + done, here + done, part);
-		done += part;
-	}
-	return 0;
+	return source_read(image->file, buf, len, at, how, err);
 }
 
 static int read_run(struct vhd *vhd, uint8_t *buf, uint64_t off, const struct run *run,
@@ -341,7 +301,8 @@ static int read_run(struct vhd *vhd, uint8_t *buf, uint64_t off, const struct ru
 	case RUN_PARENT:
 		return parent_read(&vhd->image, buf, run->len, off, how, err);
 	case RUN_MIXED:
-		return read_mixed(vhd, buf, off, run, how, err);
+		return mixed_read(&vhd->image, &run->mixed, read_own, buf, run->len, off, run->at,
+		                  how, err);
 	case RUN_HERE:
 		break;
 	}
@@ -407,12 +368,6 @@ static int vhd_map(struct image *image, uint64_t off, uint64_t max, const struct
 	return 0;
 }
 
-static int fixed_read(struct image *image, void *buf, size_t len, uint64_t off,
-                      const struct source_read *how, struct error *err)
-{
-	return source_read(image->file, buf, len, off, how, err);
-}
-
 static void vhd_close(struct image *image)
 {
 	struct vhd *vhd = vhd_of(image);
@@ -423,7 +378,7 @@ static void vhd_close(struct image *image)
 }
 
 static const struct image_ops fixed_ops = {
-	.read = fixed_read,
+	.read = read_own,
 	.map = map_file,
 	.describe = vhd_describe,
 	.check = vhd_check,

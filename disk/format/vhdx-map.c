@@ -108,23 +108,27 @@ int vhdx_bitmap_entry(struct vhdx *v, uint64_t chunk, const struct source_read *
 	return 0;
 }
 
-static bool bit_at(const uint8_t *bits, uint64_t n)
-{
-	return bits[n / 8] >> n % 8 & 1;
-}
+/* What is asked about: `max` bytes of the disk from `off` on. */
+struct question {
+	uint64_t off, max;
+	bool mixed_allowed;
+	const struct source_read *how;
+};
 
 /* A partly present block: sectors whose bit is set lie here, the others in the parent. */
-static int partial_run(struct vhdx *v, uint64_t block, uint64_t host, uint64_t off,
-                       const struct source_read *how, struct vhdx_run *run, struct error *err)
+static int partial_run(struct vhdx *v, uint64_t block, uint64_t host, const struct question *q,
+                       struct vhdx_run *run, struct error *err)
 {
-	uint64_t chunk = block / v->chunk_ratio, within = off % v->block_size;
+	uint64_t chunk = block / v->chunk_ratio, within = q->off % v->block_size;
 	uint64_t first = (block % v->chunk_ratio * v->block_size + within) / v->logical_sector;
-	uint64_t from = round_down(first / 8, BITMAP_PIECE), n = first - from * 8, end;
-	uint8_t bits[BITMAP_PIECE];
+	uint64_t from = round_down(first / 8, BITMAP_PIECE), in_sector = q->off % v->logical_sector;
+	uint64_t most = min_u64(q->max, v->block_size - within);
+	struct mixed *m = &run->mixed;
 	struct vhdx_entry bitmap;
+	uint32_t n;
 	int r;
 
-	r = vhdx_bitmap_entry(v, chunk, how, &bitmap, err);
+	r = vhdx_bitmap_entry(v, chunk, q->how, &bitmap, err);
 	if (r == 0 && bitmap.state != VHDX_FULLY_PRESENT)
 		r = error_set(
 			err, EINVAL,
@@ -132,39 +136,47 @@ static int partial_run(struct vhdx *v, uint64_t block, uint64_t host, uint64_t o
 			"%llu is not there",
 			v->image.file->name, (unsigned long long)block, (unsigned long long)chunk);
 	if (r == 0)
-		r = vhdx_table_read(v, bits, sizeof(bits), bitmap.host + from, how, err);
+		r = vhdx_table_read(v, m->bits, BITMAP_PIECE, bitmap.host + from, q->how, err);
 	if (r < 0)
 		return r;
-	run->kind = bit_at(bits, n) ? VHDX_DATA : VHDX_PARENT;
+	m->first = (uint32_t)(first - from * 8);
+	m->end = (uint32_t)min_u64(m->first + div_round_up(in_sector + most, v->logical_sector),
+	                           BITMAP_PIECE * UINT64_C(8));
+	m->sector = v->logical_sector;
+	m->lowest_first = true;
 	run->host = host + within;
-	for (end = n + 1; end < BITMAP_PIECE * UINT64_C(8); end++)
-		if (bit_at(bits, end) != bit_at(bits, n))
-			break;
-	run->len = min_u64((end - n) * v->logical_sector - off % v->logical_sector,
-	                   v->block_size - within);
+	if (q->mixed_allowed && mixed_changes_often(m)) {
+		run->kind = VHDX_MIXED;
+		n = m->end - m->first;
+	} else {
+		run->kind = mixed_is_own(m) ? VHDX_DATA : VHDX_PARENT;
+		n = mixed_alike(m);
+	}
+	run->len = min_u64((uint64_t)n * v->logical_sector - in_sector, most);
 	return 0;
 }
 
-static int block_run(struct vhdx *v, struct vhdx_cursor *cursor, uint64_t off,
-                     const struct source_read *how, struct vhdx_run *ret, struct error *err)
+static int block_run(struct vhdx *v, struct vhdx_cursor *cursor, const struct question *q,
+                     struct vhdx_run *run, struct error *err)
 {
-	uint64_t block = off / v->block_size, within = off % v->block_size;
-	struct vhdx_run run = { .kind = VHDX_ZERO, .len = v->block_size - within };
+	uint64_t block = q->off / v->block_size, within = q->off % v->block_size;
 	struct vhdx_entry entry;
-	int r = vhdx_payload_entry(v, cursor, block, how, &entry, err);
+	int r = vhdx_payload_entry(v, cursor, block, q->how, &entry, err);
 
 	if (r < 0)
 		return r;
+	run->kind = VHDX_ZERO;
+	run->len = v->block_size - within;
 	switch (entry.state) {
 	case VHDX_NOT_PRESENT:
-		run.kind = VHDX_PARENT;
+		run->kind = VHDX_PARENT;
 		break;
 	case VHDX_FULLY_PRESENT:
-		run.kind = VHDX_DATA;
-		run.host = entry.host + within;
+		run->kind = VHDX_DATA;
+		run->host = entry.host + within;
 		break;
 	case VHDX_PARTIALLY_PRESENT:
-		r = partial_run(v, block, entry.host, off, how, &run, err);
+		r = partial_run(v, block, entry.host, q, run, err);
 		break;
 	case VHDX_UNDEFINED:
 	case VHDX_ZEROED:
@@ -174,31 +186,32 @@ static int block_run(struct vhdx *v, struct vhdx_cursor *cursor, uint64_t off,
 	}
 	if (r < 0)
 		return r;
-	if (run.kind == VHDX_PARENT && !v->has_parent)
-		run.kind = VHDX_ZERO;
-	run.len = min_u64(run.len, v->image.size - off);
-	*ret = run;
+	if (run->kind == VHDX_PARENT && !v->has_parent)
+		run->kind = VHDX_ZERO;
+	run->len = min_u64(run->len, v->image.size - q->off);
 	return 0;
 }
 
-int vhdx_run(struct vhdx *v, uint64_t off, uint64_t max, const struct source_read *how,
-             struct vhdx_run *ret, struct error *err)
+int vhdx_run(struct vhdx *v, uint64_t off, uint64_t max, bool mixed_allowed,
+             const struct source_read *how, struct vhdx_run *ret, struct error *err)
 {
+	struct question q = { off, max, mixed_allowed, how };
 	struct vhdx_cursor cursor = { 0 };
-	struct vhdx_run run, next;
-	int r = block_run(v, &cursor, off, how, &run, err);
+	struct vhdx_run next;
+	int r = block_run(v, &cursor, &q, ret, err);
 
 	if (r < 0)
 		return r;
-	for (unsigned int step = 0; step < MAX_STEPS && run.len < max; step++) {
+	for (unsigned int step = 0; step < MAX_STEPS && ret->kind != VHDX_MIXED && ret->len < max;
+	     step++) {
+		q.off = off + ret->len;
+		q.max = max - ret->len;
 		/* A bad entry further on is met by whoever asks for it. */
-		if (block_run(v, &cursor, off + run.len, how, &next, NULL) < 0 ||
-		    next.kind != run.kind ||
-		    (run.kind == VHDX_DATA && next.host != run.host + run.len))
+		if (block_run(v, &cursor, &q, &next, NULL) < 0 || next.kind != ret->kind ||
+		    (ret->kind == VHDX_DATA && next.host != ret->host + ret->len))
 			break;
-		run.len += next.len;
+		ret->len += next.len;
 	}
-	run.len = min_u64(run.len, max);
-	*ret = run;
+	ret->len = min_u64(ret->len, max);
 	return 0;
 }

@@ -28,6 +28,12 @@ static bool vhdx_detect(const struct image_probe *probe)
 	return memcmp(probe->head, "vhdxfile", 8) == 0;
 }
 
+static int read_own(struct image *image, void *buf, size_t len, uint64_t at,
+                    const struct source_read *how, struct error *err)
+{
+	return vhdx_file_read(to_vhdx(image), buf, len, at, how, err);
+}
+
 static int vhdx_read(struct image *image, void *buf, size_t len, uint64_t off,
                      const struct source_read *how, struct error *err)
 {
@@ -37,13 +43,16 @@ static int vhdx_read(struct image *image, void *buf, size_t len, uint64_t off,
 		uint8_t *out = (uint8_t *)buf + done;
 		struct piece_read piece;
 		struct vhdx_run run;
-		int r = vhdx_run(v, off + done, len - done, how, &run, err);
+		int r = vhdx_run(v, off + done, len - done, true, how, &run, err);
 
 		if (r < 0)
 			return r;
 		if (run.kind == VHDX_DATA)
 			r = vhdx_file_read(v, out, run.len, run.host, piece_how(&piece, how, done),
 			                   err);
+		else if (run.kind == VHDX_MIXED)
+			r = mixed_read(image, &run.mixed, read_own, out, run.len, off + done,
+			               run.host, piece_how(&piece, how, done), err);
 		else if (run.kind == VHDX_PARENT)
 			r = parent_read(image, out, run.len, off + done,
 			                piece_how(&piece, how, done), err);
@@ -60,7 +69,7 @@ static int vhdx_map(struct image *image, uint64_t off, uint64_t max, const struc
                     enum image_extent *ret_kind, uint64_t *ret_len, struct error *err)
 {
 	struct vhdx_run run;
-	int r = vhdx_run(to_vhdx(image), off, max, how, &run, err);
+	int r = vhdx_run(to_vhdx(image), off, max, false, how, &run, err);
 
 	if (r < 0)
 		return r;
@@ -133,7 +142,7 @@ static int vhdx_describe(struct image *image, json_t *info, struct error *err)
 	creator = utf16_path(raw, sizeof(raw), false);
 	if (!creator)
 		return error_sys(err, ENOMEM, "%s", image->file->name);
-	more = json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:i}", "type", type, "creator",
+	more = json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:i}", "subformat", type, "creator",
 	                 creator, "block_size", (int)v->block_size, "logical_sector_size",
 	                 (int)v->logical_sector, "physical_sector_size", (int)v->physical_sector,
 	                 "disk_id", format_guid(v->disk_id, id), "data_write_guid",

@@ -17,6 +17,7 @@
 
 #include "base/bits.h"
 #include "disk/format/format.h"
+#include "disk/format/mixed.h"
 #include "disk/format/pages.h"
 
 #define VHDX_GUID      16
@@ -106,12 +107,14 @@ enum vhdx_kind {
 	VHDX_PARENT, /* zeros without one */
 	VHDX_ZERO,
 	VHDX_DATA,
+	VHDX_MIXED, /* here and in the parent, changing too often to be read run by run */
 };
 
 struct vhdx_run {
 	enum vhdx_kind kind;
 	uint64_t len;
-	uint64_t host; /* DATA: offset in the file */
+	uint64_t host;      /* DATA, MIXED: offset in the file */
+	struct mixed mixed; /* MIXED */
 };
 
 /* States of a BAT entry (2.5.1). */
@@ -144,10 +147,10 @@ int vhdx_bitmap_entry(struct vhdx *v, uint64_t chunk, const struct source_read *
 
 /*
  * The run at `off`, at most `max` bytes, with neighbours joined where they are alike, and for DATA
- * where the file goes on without a gap.
+ * where the file goes on without a gap.  MIXED is found only where it is allowed.
  */
-int vhdx_run(struct vhdx *v, uint64_t off, uint64_t max, const struct source_read *how,
-             struct vhdx_run *ret, struct error *err);
+int vhdx_run(struct vhdx *v, uint64_t off, uint64_t max, bool mixed_allowed,
+             const struct source_read *how, struct vhdx_run *ret, struct error *err);
 
 int vhdx_check(struct image *image, void (*problem)(void *arg, const char *text), void *arg,
                struct error *err);

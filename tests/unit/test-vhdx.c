@@ -170,6 +170,42 @@ TEST(a_differencing_disk_takes_each_sector_from_the_nearest_file_that_has_it)
 	expect_run(image, 4 * MIB, IMAGE_EXTENT_ZERO, 2 * MIB);
 }
 
+/* A sector of the log, which lies over a mixed stretch as over any other. */
+TEST(sectors_that_alternate_cost_one_request_for_each_file)
+{
+	cleanup_free uint8_t *child = make_vhdx(6 * MIB, 512, 2), *parent = make_parent(1);
+	cleanup_free uint8_t *buf = malloc(MIB);
+	cleanup(image_close) struct image *image = NULL;
+	struct files files = { 0 };
+	uint8_t logged[4096];
+	struct made_entry e;
+	uint64_t before;
+
+	make_child(child, beside);
+	set_bat(child, 0, ENTRY_AT(1) | 7);
+	set_bat(child, 4096, MADE_BITMAP | 6);
+	/* Bits 1, 3, 5, … of the block. */
+	memset(child + MADE_BITMAP, 0xaa, 256);
+	memset(logged, 9, sizeof(logged));
+	e = entry_start(child, 0, 0, 7);
+	entry_data(&e, MADE_BLOCKS + MIB + 8192, logged);
+	entry_seal(&e);
+	made_log(child);
+	files_add(&files, "/vm/disk", child, MADE_LEN);
+	files_add(&files, "/vm/parent.vhdx", parent, MADE_LEN);
+	image = files_image_or_fail(&files, "/vm/disk", NULL);
+	/* The first read takes the tables near. */
+	expect_bytes(image, 0, 512, 4);
+	before = image->file->requests + image->parent->file->requests;
+	assert_int_equal(image_read(image, buf, MIB - 300, 300, NULL, NULL), 0);
+	assert_true(image->file->requests + image->parent->file->requests == before + 2);
+	for (size_t i = 300; i < MIB; i++)
+		if (buf[i - 300] != (i / 512 % 2 == 0 ? 4 : i / 4096 == 2 ? 9 : 2))
+			fail_msg("byte %zu is %u", i, buf[i - 300]);
+	/* What the map says is exact all the same. */
+	expect_run(image, 512, IMAGE_EXTENT_DATA, 512);
+}
+
 /* Where a child says its parent is, and what name finds it. */
 TEST(a_parent_is_found_by_what_the_locator_says)
 {
@@ -767,7 +803,7 @@ TEST(info_says_what_the_metadata_says)
 	image = memory_image_or_fail(d, MADE_LEN);
 	assert_int_equal(image_info(image, &info, NULL), 0);
 	assert_string_equal(json_string_value(json_object_get(info, "format")), "vhdx");
-	assert_string_equal(json_string_value(json_object_get(info, "type")), "dynamic");
+	assert_string_equal(json_string_value(json_object_get(info, "subformat")), "dynamic");
 	assert_string_equal(json_string_value(json_object_get(info, "creator")), "Me");
 	assert_int_equal(json_integer_value(json_object_get(info, "block_size")), MIB);
 	assert_int_equal(json_integer_value(json_object_get(info, "logical_sector_size")), 4096);
@@ -824,6 +860,7 @@ int main(void)
 		CASE(two_different_headers_of_one_sequence_number_are_refused),
 		CASE(one_sound_copy_of_the_region_table_is_enough),
 		CASE(a_differencing_disk_takes_each_sector_from_the_nearest_file_that_has_it),
+		CASE(sectors_that_alternate_cost_one_request_for_each_file),
 		CASE(a_parent_is_found_by_what_the_locator_says),
 		CASE(a_parent_with_another_guid_is_passed_over),
 		CASE(a_disk_that_is_its_own_ancestor_is_refused),

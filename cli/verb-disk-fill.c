@@ -153,7 +153,7 @@ const struct cli_verb verb_disk_fill = {
 		"Fetch everything of an image that is not near yet, and wait until it is.  From "
 		"then on every machine of this image starts and runs with all sources gone.\n\n"
 		"While a machine runs, blocks that it has overwritten are left out: it needs them "
-	        "no "
+		"no "
 		"more, but others do, so fill once more when it has stopped to carry all of the "
 		"image.\n\n"
 		"A running machine goes on running, and its reads go first.  Stopping the command "

@@ -47,17 +47,53 @@ format()
 	clang-format --dry-run -Werror "${all_c[@]}"
 }
 
-# Only what the build compiles has flags; a fuzz target is compiled by its own build.
+# Of each file that the build compiles, "DIGEST FILE".  The digest is of all that a finding
+# could depend on: every file that the compiler read (the build knows which), the flags, the checks
+# and the program.  A fuzz target is compiled by its own build and has no flags here.
+tidy_keys()
+{
+	local dir=build/lint/clang
+	ninja -C $dir -t deps | sed -n 's/^    //p' | sort -u | (cd $dir && xargs sha256sum) >build/lint/digests
+	jq -r '.[] | "\(.file)\t\(.command)"' $dir/compile_commands.json >build/lint/flags
+	ninja -C $dir -t deps | awk -v rules="$({ clang-tidy --version; cat .clang-tidy; } | sha256sum)" '
+		BEGIN {
+			while ((getline line <"build/lint/digests") > 0)
+				digest[substr(line, 67)] = substr(line, 1, 64)
+			while ((getline line <"build/lint/flags") > 0)
+				flags[substr(line, 1, index(line, "\t") - 1)] = line
+		}
+		/^    / { file = substr($0, 5); if (!first) first = file; all = all digest[file] }
+		/^$/ && first { print first "\t" rules flags[first] all; first = all = "" }' |
+		sort -u -t "$(printf '\t')" -k1,1 | while IFS= read -r line; do
+			printf '%s %s\n' "$(sha256sum <<<"$line" | cut -c1-64)" "$(cut -f1 <<<"${line#../../../}")"
+		done
+}
+
+# tidy_one DIGEST FILE: what was clean once is not looked at again.
+tidy_one()
+{
+	local found=build/lint/tidy/${2//\//-}
+	[ ! -e "build/lint/clean/$1" ] || return 0
+	if clang-tidy -p build/lint/clang --quiet "$2" >"$found" 2>"$found.errors"; then
+		: >"build/lint/clean/$1"
+		rm -f "$found" "$found.errors"
+	elif [ ! -s "$found" ]; then
+		mv "$found.errors" "$found"
+	fi
+}
+export -f tidy_one
+
 tidy()
 {
-	local file
-	for file in "${c_files[@]}"; do
-		! grep -qF "$file\"" build/lint/clang/compile_commands.json || echo "$file"
-	done | xargs -P "$jobs" -n 4 clang-tidy -p build/lint/clang --quiet 2>/dev/null |
-		tee build/lint/tidy | sed -n "s|^$PWD/||; s|^build/lint/clang/||; s|^\.\./\.\./\.\./||; /error:/p" |
-		sort -u >build/lint/tidy.short
-	[ ! -s build/lint/tidy.short ] || {
-		cat build/lint/tidy.short
+	local listed=" ${c_files[*]} "
+	rm -rf build/lint/tidy
+	mkdir -p build/lint/tidy build/lint/clean
+	tidy_keys | while read -r digest file; do
+		[[ $listed != *" $file "* ]] || printf '%s\n' "$digest" "$file"
+	done | xargs -P "$jobs" -n 2 bash -c 'tidy_one "$@"' bash
+	find build/lint/tidy -type f ! -name '*.errors' -exec cat {} + | sed -n "s|^$PWD/||; /error:/p" | sort -u >build/lint/findings
+	[ ! -s build/lint/findings ] || {
+		cat build/lint/findings
 		echo "(each with the path to it: build/lint/tidy)"
 		return 1
 	}
@@ -66,7 +102,9 @@ tidy()
 # It does not know __attribute__((cleanup)): leaks are left to LeakSanitizer in the tests.
 second_opinion()
 {
-	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --inline-suppr \
+	# What it found out of each file is kept there until the file changes.
+	mkdir -p build/lint/cppcheck
+	cppcheck --quiet --error-exitcode=1 --cppcheck-build-dir=build/lint/cppcheck --enable=warning,performance,portability --std=c11 --inline-suppr \
 		-D__x86_64__ -D_GNU_SOURCE --include=build-aux/cppcheck-loops -I. -j "$jobs" --suppress=comparePointers:machine/kvm-probe.c --suppress=memleak --suppress=resourceLeak \
 		--template='{file}:{line}: {id}: {message}' "${c_files[@]}"
 }

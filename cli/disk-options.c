@@ -40,23 +40,22 @@ static int add_source(json_t *list, const char *url, int priority, const char *d
 	return json_array_append_new(list, object) < 0 ? error_sys(err, ENOMEM, "%s", url) : 0;
 }
 
-static int add_sources(const struct cli_call *call, json_t *disk, struct error *err)
+/* `url` (NULL: none) and the values of an option, as the list that the field wants. */
+static int add_places(const struct cli_call *call, json_t *disk, const char *field, const char *url,
+                      const char *option, struct error *err)
 {
-	json_t *list = json_array();
-	const char *text;
-	int r;
+	cleanup(source_places_free) struct source_places places = { 0 };
+	int r = cli_places(call, url, option, &places, err);
+	json_t *list;
 
-	if (json_object_set_new(disk, "sources", list) < 0)
-		return error_sys(err, ENOMEM, "sources");
-	r = add_source(list, call->arguments[0], 0, NULL, err);
-	for (size_t i = 0; r == 0 && (text = cli_nth(call, "source", i)) != NULL; i++) {
-		struct cli_source source = { 0 };
-
-		r = cli_source_parse(text, &source, err);
-		if (r == 0)
-			r = add_source(list, source.url, source.priority, source.digest, err);
-		cli_source_free(&source);
-	}
+	if (r < 0 || places.n == 0)
+		return r;
+	list = json_array();
+	if (json_object_set_new(disk, field, list) < 0)
+		return error_sys(err, ENOMEM, "%s", field);
+	for (size_t i = 0; r == 0 && i < places.n; i++)
+		r = add_source(list, places.at[i].url, places.at[i].priority, places.at[i].digest,
+		               err);
 	return r;
 }
 
@@ -83,10 +82,11 @@ int cli_disk_options(const struct cli_call *call, json_t **ret, struct error *er
 	             !cli_given(call, "no-trace");
 	json_t *disk = json_pack("{s{sb sb}}", "trace", "record", trace, "replay", trace);
 	const char *format = cli_text(call, "format", NULL);
-	int r = disk ? add_sources(call, disk, err) : error_sys(err, ENOMEM, "disk");
+	int r = disk ? add_places(call, disk, "sources", call->arguments[0], "source", err)
+	             : error_sys(err, ENOMEM, "disk");
 
 	if (r == 0)
-		r = add_place(call, disk, "parent", err);
+		r = add_places(call, disk, "parent", NULL, "parent", err);
 	if (r == 0)
 		r = add_place(call, disk, "ca", err);
 	if (r == 0)

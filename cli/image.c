@@ -7,8 +7,6 @@
 
 #include "util/text.h"
 
-#define MAX_SOURCES 64
-
 /* The value behind ",KEY=" when that is the last part of `text`; cuts it off. */
 static char *take_last(char *text, const char *key)
 {
@@ -21,10 +19,13 @@ static char *take_last(char *text, const char *key)
 	return comma + 1 + len + 1;
 }
 
-int cli_source_parse(const char *text, struct cli_source *ret, struct error *err)
+/* Take the words behind `url` off, and add what is left. */
+static int add_value(struct source_places *places, const char *option, const char *text,
+                     struct error *err)
 {
-	cleanup_free char *url = strdup(text), *digest = NULL;
-	uint64_t priority = CLI_SOURCE_PRIORITY;
+	cleanup_free char *url = strdup(text);
+	struct source_place place = { .url = url };
+	uint64_t priority = CLI_PLACE_PRIORITY;
 	struct error why;
 
 	if (!url)
@@ -34,7 +35,7 @@ int cli_source_parse(const char *text, struct cli_source *ret, struct error *err
 
 		if (value) {
 			if (parse_number(value, 0, 1000, &priority, &why) < 0)
-				return cli_usage(err, "--source: priority: %s", why.text);
+				return cli_usage(err, "--%s: priority: %s", option, why.text);
 			continue;
 		}
 		value = take_last(url, "digest");
@@ -43,26 +44,15 @@ int cli_source_parse(const char *text, struct cli_source *ret, struct error *err
 		if (strncmp(value, "sha256:", 7) != 0 || strlen(value) != 7 + 64 ||
 		    strspn(value + 7, "0123456789abcdef") != 64)
 			return cli_usage(err,
-			                 "--source: '%s' is no digest: sha256: and 64 hexadecimal "
+			                 "--%s: '%s' is no digest: sha256: and 64 hexadecimal "
 			                 "digits in small letters",
-			                 value);
-		free(digest);
-		digest = strdup(value);
-		if (!digest)
-			return error_sys(err, ENOMEM, "%s", text);
+			                 option, value);
+		place.digest = value;
 	}
 	if (!*url)
-		return cli_usage(err, "--source: '%s' has no URL", text);
-	ret->url = take_ptr(url);
-	ret->digest = take_ptr(digest);
-	ret->priority = (int)priority;
-	return 0;
-}
-
-void cli_source_free(struct cli_source *source)
-{
-	free(source->url);
-	free(source->digest);
+		return cli_usage(err, "--%s: '%s' has no URL", option, text);
+	place.priority = (int)priority;
+	return source_places_add(places, &place, err);
 }
 
 static void say(void *arg, const char *text)
@@ -88,17 +78,8 @@ static struct source_options source_options(const struct cli_call *call)
 	return options;
 }
 
-/* Parents come from the same servers as their children: the same certificates and passwords. */
-static int open_parent(void *arg, const char *url, struct source **ret, struct error *err)
-{
-	const struct source_options options = source_options(arg);
-
-	return source_open(url, &options, ret, err);
-}
-
-/* The chain of `url` and every --source. */
-static int open_chain(const struct cli_call *call, const char *url, struct source **ret,
-                      struct error *err)
+static int open_chain(const struct cli_call *call, const struct source_places *places,
+                      struct source **ret, struct error *err)
 {
 	const struct chain_options options = {
 		.source = source_options(call),
@@ -106,36 +87,43 @@ static int open_chain(const struct cli_call *call, const char *url, struct sourc
 		.message = say,
 		.arg = (void *)call,
 	};
-	struct cli_source extra[MAX_SOURCES] = { { 0 } };
-	struct chain_source sources[MAX_SOURCES + 1] = { { .url = url } };
-	bool more = cli_option(call->verb, "source", strlen("source")) != NULL;
-	size_t n = 0;
-	int r = 0;
 
-	for (const char *text; more && (text = cli_nth(call, "source", n)) != NULL; n++) {
-		if (n == MAX_SOURCES) {
-			r = cli_usage(err, "more than %d --source", MAX_SOURCES);
-			break;
-		}
-		r = cli_source_parse(text, &extra[n], err);
-		if (r != 0)
-			break;
-		sources[n + 1] =
-			(struct chain_source){ extra[n].url, extra[n].priority, extra[n].digest };
-	}
-	if (r == 0)
-		r = chain_open(sources, n + 1, &options, NULL, ret, err);
-	while (n-- > 0)
-		cli_source_free(&extra[n]);
-	return r;
+	return chain_open(places->at, places->n, &options, NULL, ret, err);
 }
 
-int cli_image_open(const struct cli_call *call, const char *url, const char *format,
-                   const char *parent, bool warn, struct image **ret, struct error *err)
+/* Parents come from the same servers as their children: the same certificates and passwords. */
+static int open_parent(void *arg, const struct source_places *places, struct source **ret,
+                       struct error *err)
+{
+	return open_chain(arg, places, ret, err);
+}
+
+int cli_places(const struct cli_call *call, const char *url, const char *option,
+               struct source_places *ret, struct error *err)
+{
+	cleanup(source_places_free) struct source_places places = { 0 };
+	bool more = option && cli_option(call->verb, option, strlen(option));
+	const char *text;
+	int r = 0;
+
+	if (url)
+		r = source_places_add(&places, &(struct source_place){ .url = url }, err);
+	for (size_t i = 0; more && r == 0 && (text = cli_nth(call, option, i)) != NULL; i++)
+		r = add_value(&places, option, text, err);
+	if (r < 0)
+		return r;
+	*ret = places;
+	places = (struct source_places){ 0 };
+	return 0;
+}
+
+int cli_image_open_at(const struct cli_call *call, const struct source_places *places,
+                      const struct source_places *parents, const char *format, bool warn,
+                      struct image **ret, struct error *err)
 {
 	struct image_options options = {
-		.url = url,
-		.parent = parent,
+		.places = *places,
+		.parents = *parents,
 		.open_parent = open_parent,
 		.warn = warn ? say : NULL,
 		.arg = (void *)call,
@@ -144,10 +132,21 @@ int cli_image_open(const struct cli_call *call, const char *url, const char *for
 	int r = image_format_parse(format, &options.format, err);
 
 	if (r == 0)
-		r = open_chain(call, url, &file, err);
+		r = open_chain(call, places, &file, err);
 	if (r == 0)
 		r = image_open(file, &options, ret, err);
 	if (r == 0)
 		file = NULL;
 	return r;
+}
+
+int cli_image_open(const struct cli_call *call, const char *format, const char *parents_option,
+                   bool warn, struct image **ret, struct error *err)
+{
+	cleanup(source_places_free) struct source_places places = { 0 }, parents = { 0 };
+	int r = cli_places(call, call->arguments[0], "source", &places, err);
+
+	if (r == 0)
+		r = cli_places(call, NULL, parents_option, &parents, err);
+	return r < 0 ? r : cli_image_open_at(call, &places, &parents, format, warn, ret, err);
 }

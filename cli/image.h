@@ -9,27 +9,27 @@
 #include "disk/chain.h"
 #include "disk/format/image.h"
 
-/*
- * "URL[,priority=N][,digest=sha256:HEX]" as --source takes it: only known words behind the last
- * commas are taken off, so a URL may have commas.  The strings are to be freed.
- */
-struct cli_source {
-	char *url;
-	char *digest; /* NULL: none */
-	int priority;
-};
-
-#define CLI_SOURCE_PRIORITY 10 /* of --source, when not said; the image itself has 0 */
-
-int cli_source_parse(const char *text, struct cli_source *ret, struct error *err);
-void cli_source_free(struct cli_source *source);
+#define CLI_PLACE_PRIORITY 10 /* of an option's place, when not said; IMAGE itself has 0 */
 
 /*
- * Open the image at `url` with the verb's --source, --ca and --credentials, of the format named
- * `format` ("auto": by its content), its parent at `parent` first (NULL: as the image says).
- * Oddities are said on standard error when `warn` is set.
+ * `url`, with priority 0 (NULL: none), and each value of the option (NULL: none), as places of one
+ * file.  The option takes "URL[,priority=N][,digest=sha256:HEX]": only known words behind the last
+ * commas are taken off, so a URL may have commas.
  */
-int cli_image_open(const struct cli_call *call, const char *url, const char *format,
-                   const char *parent, bool warn, struct image **ret, struct error *err);
+int cli_places(const struct cli_call *call, const char *url, const char *option,
+               struct source_places *ret, struct error *err);
+
+/*
+ * Open the image that is in those places with the verb's --ca and --credentials, of the format
+ * named `format` ("auto": by its content), its parent at `parents` first (empty: as the image
+ * says).  Oddities are said on standard error when `warn` is set.
+ */
+int cli_image_open_at(const struct cli_call *call, const struct source_places *places,
+                      const struct source_places *parents, const char *format, bool warn,
+                      struct image **ret, struct error *err);
+
+/* The same for the first argument and --source; its parents are the values of an option. */
+int cli_image_open(const struct cli_call *call, const char *format, const char *parents_option,
+                   bool warn, struct image **ret, struct error *err);
 
 #endif

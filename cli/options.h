@@ -24,11 +24,14 @@
 		.help = "Take the image for this format instead of looking at its content", \
 	}
 
-#define OPTION_PARENT                                                                       \
-	{                                                                                   \
-		.name = "parent", .type = CLI_IMAGE, .value = "IMAGE",                      \
-		.help = "Where the parent of a differencing image is; it must still match " \
-			"the unique id that the child names",                               \
+#define OPTION_PARENT                                                                           \
+	{                                                                                       \
+		.name = "parent", .repeat = true, .type = CLI_IMAGE,                            \
+		.value = "URL[,priority=N][,digest=sha256:HEX]",                                \
+		.help = "Where the parent of a differencing image is; it must still match the " \
+			"unique id that the child names. Without this it is looked for beside " \
+			"IMAGE and beside each --source. May be given more than once, for "     \
+			"other places of the same parent",                                      \
 	}
 
 /* What a chain needs: other places of the same file, certificates, credentials. */

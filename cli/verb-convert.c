@@ -109,13 +109,13 @@ static int convert(const struct cli_call *call, struct image *image, enum image_
 {
 	const char *subformat =
 		cli_text(call, "subformat", cli_given(call, "azure") ? "fixed" : "dynamic");
-	const char *path = call->arguments[1], *base = cli_text(call, "parent", NULL);
+	cleanup(source_places_free) struct source_places base = { 0 };
 	cleanup(image_close) struct image *parent = NULL;
+	const char *path = call->arguments[1];
 	struct progress progress;
 	struct convert_options options = {
 		.format = format,
 		.subformat = strcmp(subformat, "fixed") ? VHD_WRITE_DYNAMIC : VHD_WRITE_FIXED,
-		.parent_url = base,
 		.azure = cli_given(call, "azure"),
 		.force = cli_given(call, "force"),
 		.progress = show_progress,
@@ -124,12 +124,16 @@ static int convert(const struct cli_call *call, struct image *image, enum image_
 	struct convert_result result;
 	int r;
 
-	if (base) {
-		r = cli_image_open(call, base, "vhd", NULL, true, &parent, err);
-		if (r < 0)
-			return r;
+	/* It has places of its own: the other ones of IMAGE are not its. */
+	r = cli_places(call, NULL, "parent", &base, err);
+	if (r == 0 && base.n > 0) {
+		r = cli_image_open_at(call, &base, &(struct source_places){ 0 }, "vhd", true,
+		                      &parent, err);
+		options.parent_url = base.at[0].url;
 		options.parent = parent;
 	}
+	if (r < 0)
+		return r;
 	catch_interrupts();
 	progress_start(&progress, stderr, "converting");
 	if (format == IMAGE_RAW || format == IMAGE_VHD)
@@ -152,8 +156,8 @@ static int run(const struct cli_call *call, struct error *err)
 	if (r == 0)
 		r = check_options(call, format, err);
 	if (r == 0)
-		r = cli_image_open(call, call->arguments[0], cli_text(call, "from", "auto"),
-		                   cli_text(call, "source-parent", NULL), true, &image, err);
+		r = cli_image_open(call, cli_text(call, "from", "auto"), "source-parent", true,
+		                   &image, err);
 	return r == 0 ? convert(call, image, format, err) : r;
 }
 
@@ -184,9 +188,11 @@ const struct cli_verb verb_convert = {
 	               .help = "For VHD and VHDX: a file that holds only what is used (dynamic, "
 	                       "unless said), or all of the disk in one piece (fixed)" },
 	             { .name = "parent",
+	               .repeat = true,
 	               .type = CLI_IMAGE,
-	               .value = "BASE",
-	               .help = "Write a differencing VHD over this VHD" },
+	               .value = "BASE[,priority=N][,digest=sha256:HEX]",
+	               .help = "Write a differencing VHD over this VHD. May be given more than "
+	                       "once, for other places of it; the new file names the first" },
 	             { .name = "azure",
 	               .type = CLI_FLAG,
 	               .help = "A VHD as Azure wants it: fixed unless said, its size a multiple of "
@@ -201,9 +207,11 @@ const struct cli_verb verb_convert = {
 	               .choices = { "auto", "raw", "vhd", "vpc", "vhdx", "qcow2" },
 	               .help = "Take IMAGE for this format instead of looking at its content" },
 	             { .name = "source-parent",
+	               .repeat = true,
 	               .type = CLI_IMAGE,
-	               .value = "IMAGE",
-	               .help = "Where the parent of IMAGE is, when that is a differencing image" },
+	               .value = "URL[,priority=N][,digest=sha256:HEX]",
+	               .help = "Where the parent of IMAGE is, when that is a differencing image. "
+	                       "May be given more than once, for other places of it" },
 	             OPTIONS_SOURCE },
 	.examples = { { "sill convert disk.qcow2 disk.vhd", "Make a dynamic VHD" },
 	              { "sill convert https://example.org/disk.vhdx disk.raw",

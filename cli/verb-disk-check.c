@@ -29,8 +29,7 @@ static int run(const struct cli_call *call, struct error *err)
 	struct found found = { .json = cli_given(call, "json") };
 	int n, r = 0;
 
-	n = cli_image_open(call, call->arguments[0], cli_text(call, "format", "auto"),
-	                   cli_text(call, "parent", NULL), true, &image, err);
+	n = cli_image_open(call, cli_text(call, "format", "auto"), "parent", true, &image, err);
 	if (n < 0)
 		return n;
 	found.list = json_array();

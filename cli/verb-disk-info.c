@@ -103,8 +103,7 @@ static int run(const struct cli_call *call, struct error *err)
 	json_t *info, *problems;
 	int r, n;
 
-	r = cli_image_open(call, call->arguments[0], cli_text(call, "format", "auto"),
-	                   cli_text(call, "parent", NULL), false, &image, err);
+	r = cli_image_open(call, cli_text(call, "format", "auto"), "parent", false, &image, err);
 	if (r < 0)
 		return r;
 	r = image_info(image, &info, err);

@@ -22,7 +22,7 @@
 #include "base/list.h"
 #include "disk/chain.h"
 
-#define CHAIN_MAX_SOURCES  64
+#define CHAIN_MAX_SOURCES  SOURCE_MAX_PLACES
 #define CHAIN_MAX_WORKERS  64
 #define CHAIN_PRIORITIES   (SOURCE_BACKGROUND + 1)
 #define CHAIN_SIZE_CLASSES 4

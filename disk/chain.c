@@ -333,7 +333,7 @@ static int copy_digest(const char *text, char out[72], struct error *err)
 }
 
 /* Put one more source into its place by priority. */
-static int add_link(struct chain *chain, const struct chain_source *given, struct error *err)
+static int add_link(struct chain *chain, const struct source_place *given, struct error *err)
 {
 	struct chain_link link = { .chain = chain, .priority = given->priority };
 	size_t at = chain->n;
@@ -354,7 +354,7 @@ static int add_link(struct chain *chain, const struct chain_source *given, struc
 static int pin(struct chain *chain, struct error *err)
 {
 	static const struct source_read how = { .priority = SOURCE_DEMAND };
-	int r = 0;
+	int r = 0, worst = -ENOENT;
 
 	for (size_t i = 0; i < chain->n; i++) {
 		struct chain_link *link = &chain->links[i];
@@ -369,13 +369,16 @@ static int pin(struct chain *chain, struct error *err)
 		pthread_mutex_unlock(&chain->lock);
 		if (r == 0)
 			return 0;
+		/* "Not there" only when that is true of all. */
+		if (worst == -ENOENT)
+			worst = r;
 	}
 	if (chain->n == 1) {
 		if (err)
 			*err = chain->links[0].error;
 		return r;
 	}
-	return fail(chain, -r, "no source answers", err);
+	return fail(chain, -worst, "no source answers", err);
 }
 
 static struct chain *new_chain(size_t n, const struct chain_options *options)
@@ -409,7 +412,7 @@ static struct chain *new_chain(size_t n, const struct chain_options *options)
 	return chain;
 }
 
-int chain_open(const struct chain_source *sources, size_t n, const struct chain_options *options,
+int chain_open(const struct source_place *places, size_t n, const struct chain_options *options,
                const struct source_identity *expected, struct source **ret, struct error *err)
 {
 	cleanup(source_close) struct source *src = NULL;
@@ -417,19 +420,19 @@ int chain_open(const struct chain_source *sources, size_t n, const struct chain_
 	int r = 0;
 
 	if (n == 0 || n > CHAIN_MAX_SOURCES)
-		return error_set(err, EINVAL, "a chain has 1 to %d sources, not %zu",
+		return error_set(err, EINVAL, "a chain has 1 to %d places, not %zu",
 		                 CHAIN_MAX_SOURCES, n);
 	chain = new_chain(n, options);
 	if (!chain)
-		return error_sys(err, ENOMEM, "%s", sources[0].url);
+		return error_sys(err, ENOMEM, "%s", places[0].url);
 	src = &chain->src;
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = add_link(chain, &sources[i], err);
+		r = add_link(chain, &places[i], err);
 	if (r < 0)
 		return r;
 	src->name = strdup(chain->links[0].src->name);
 	if (!src->name)
-		return error_sys(err, ENOMEM, "%s", sources[0].url);
+		return error_sys(err, ENOMEM, "%s", places[0].url);
 	if (expected) {
 		src->identity = *expected;
 		chain->pinned = true;

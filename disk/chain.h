@@ -12,14 +12,7 @@
 
 #include <jansson.h>
 
-#include "disk/source/source.h"
-
-struct chain_source {
-	const char *url;
-	int priority; /* lower goes first; equal ones in the order given */
-	const char
-		*digest; /* "sha256:…" of the whole file, vouched for by the person; NULL: none */
-};
+#include "disk/source/places.h"
 
 struct chain_options {
 	struct source_options source;
@@ -40,7 +33,7 @@ struct chain_options {
  * read, so that a disk whose content is near opens with every source gone; a source that turns out
  * to be another file or version is put aside.
  */
-int chain_open(const struct chain_source *sources, size_t n, const struct chain_options *options,
+int chain_open(const struct source_place *places, size_t n, const struct chain_options *options,
                const struct source_identity *expected, struct source **ret, struct error *err);
 
 /*

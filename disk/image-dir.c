@@ -4,7 +4,8 @@
  *
  * A first look opens the image with a fresh directory for its metadata; when the id is known, that
  * directory gets its name by a rename.  Whoever comes second finds it there and throws its own
- * away, so two machines may begin with the same image at once.
+ * away, so two machines may begin with the same image at once.  Only the places where it has found
+ * the image's files are added to those that are known.
  */
 #include "disk/image-dir.h"
 
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "disk/near/near.h"
@@ -34,7 +36,7 @@ static void remove_dir(const char *path)
 }
 
 /* Look at the image with its metadata in `dir`, and write image.json there. */
-static int look(const struct disk_spec *spec, const char *dir, uint8_t ret_id[32],
+static int look(const struct disk_spec *spec, const char *dir, struct image_record **ret,
                 struct error *err)
 {
 	cleanup(image_record_free) struct image_record *record = NULL;
@@ -49,27 +51,43 @@ static int look(const struct disk_spec *spec, const char *dir, uint8_t ret_id[32
 	if (r == 0)
 		r = image_record_save(record, dir, err);
 	if (r == 0)
-		memcpy(ret_id, record->id, sizeof(record->id));
+		*ret = take_ptr(record);
 	return r;
 }
 
-/* Give the fresh directory its name, unless somebody was quicker. */
-static int settle(const char *fresh, const char *path, struct error *err)
+/* The image is known already: its files are in these places too. */
+static int add_places(const char *path, const struct image_record *found, struct error *err)
 {
 	cleanup(image_record_free) struct image_record *record = NULL;
+	cleanup_close int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool more = false;
+	int r;
 
+	/* One at a time, or the places of the other would be lost. */
+	if (dir < 0 || flock(dir, LOCK_EX) < 0)
+		return error_sys(err, errno, "%s", path);
+	r = image_record_load(path, &record, err);
+	if (r == 0)
+		r = image_record_merge(record, found, &more, err);
+	return r == 0 && more ? image_record_save(record, path, err) : r;
+}
+
+/* Give the fresh directory its name, unless somebody was quicker. */
+static int settle(const char *fresh, const char *path, const struct image_record *record,
+                  struct error *err)
+{
 	if (rename(fresh, path) == 0)
 		return 0;
 	if (errno != EEXIST && errno != ENOTEMPTY)
 		return error_sys(err, errno, "%s", path);
-	return image_record_load(path, &record, err);
+	return add_places(path, record, err);
 }
 
 int disk_image_resolve(const struct disk_spec *spec, const char *images_dir, char **ret_dir,
                        struct error *err)
 {
+	cleanup(image_record_free) struct image_record *record = NULL;
 	cleanup_free char *fresh = NULL, *path = NULL;
-	uint8_t id[32];
 	char hex[65];
 	int r = make_dirs(images_dir, 0755, err);
 
@@ -79,13 +97,13 @@ int disk_image_resolve(const struct disk_spec *spec, const char *images_dir, cha
 		return error_sys(err, ENOMEM, "%s", images_dir);
 	if (!mkdtemp(fresh))
 		return error_sys(err, errno, "%s", fresh);
-	r = look(spec, fresh, id, err);
-	for (size_t i = 0; r == 0 && i < sizeof(id); i++)
-		snprintf(hex + 2 * i, 3, "%02x", id[i]);
+	r = look(spec, fresh, &record, err);
+	for (size_t i = 0; r == 0 && i < sizeof(record->id); i++)
+		snprintf(hex + 2 * i, 3, "%02x", record->id[i]);
 	if (r == 0 && asprintf(&path, "%s/%s", images_dir, hex) < 0)
 		r = error_sys(err, ENOMEM, "%s", images_dir);
 	if (r == 0)
-		r = settle(fresh, path, err);
+		r = settle(fresh, path, record, err);
 	remove_dir(fresh);
 	if (r < 0)
 		return r;

@@ -13,8 +13,8 @@
 
 /* One file that an image is made of. */
 struct image_file {
-	char *url;
-	unsigned int meta; /* its structures are near in meta-<meta>.* */
+	struct source_places places; /* where it was found, or may be; URLs alone */
+	unsigned int meta;           /* its structures are near in meta-<meta>.* */
 	struct source_identity identity;
 };
 
@@ -33,6 +33,12 @@ struct image_record {
 int image_record_load(const char *dir, struct image_record **ret, struct error *err);
 int image_record_parse(const json_t *object, struct image_record **ret, struct error *err);
 int image_record_save(const struct image_record *record, const char *dir, struct error *err);
+/*
+ * Add the places of the same image's other record that are not there yet, as far as there is room.
+ * *ret_more: were there any?
+ */
+int image_record_merge(struct image_record *record, const struct image_record *other,
+                       bool *ret_more, struct error *err);
 /* NULL is allowed. */
 void image_record_free(struct image_record *record);
 DEFINE_CLEANUP(struct image_record *, image_record_free);
@@ -41,8 +47,8 @@ DEFINE_CLEANUP(struct image_record *, image_record_free);
 struct image_opener;
 
 /*
- * With a record nothing is contacted that is not needed, only what it names is opened, and the
- * image must turn out to be the one it names.  Without: a first look.  `record` and `messages` are
+ * With a record nothing is contacted that is not needed, parents are looked for only in places that
+ * it names, and the image must turn out to be the one it names.  Without: a first look.  `record` and `messages` are
  * the caller's, and stay; messages may be NULL.
  */
 int image_opener_new(const struct disk_spec *spec, const char *dir,

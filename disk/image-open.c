@@ -7,6 +7,10 @@
  * Later opens follow the record: the files it names are expected to be what they were, nothing is
  * contacted that is near, and a place where no parent was found is not tried again.
  *
+ * A parent has a chain as its child has: its places are those beside each of the child's, with the
+ * same priorities.  When one of them is in the record it is that file, and the others are mirrors
+ * of it until they turn out to be something else.
+ *
  * Threads: opening is one at a time (disk/far.h); status may be asked for once it has succeeded.
  */
 #include "disk/image-dir.h"
@@ -22,7 +26,7 @@
 #define MAX_TRIES 1024
 
 struct opened {
-	char *url;
+	struct source_places places;
 	unsigned int meta;
 	struct source *chain; /* owned by `file` */
 	struct source *file;  /* owned by the image, and perhaps gone */
@@ -58,7 +62,7 @@ int image_opener_new(const struct disk_spec *spec, const char *dir,
 static void forget_opened(struct image_opener *opener)
 {
 	while (opener->n > 0)
-		free(opener->opened[--opener->n].url);
+		source_places_free(&opener->opened[--opener->n].places);
 }
 
 void image_opener_free(struct image_opener *opener)
@@ -80,7 +84,7 @@ static void tell(void *arg, const char *text)
 		messages_add(opener->messages, text);
 }
 
-static int open_chain(struct image_opener *opener, const struct chain_source *sources, size_t n,
+static int open_chain(struct image_opener *opener, const struct source_places *places,
                       const struct source_identity *expected, struct source **ret,
                       struct error *err)
 {
@@ -95,76 +99,73 @@ static int open_chain(struct image_opener *opener, const struct chain_source *so
 		.arg = opener,
 	};
 
-	return chain_open(sources, n, &options, expected, ret, err);
+	return chain_open(places->at, places->n, &options, expected, ret, err);
 }
 
-/* One file of the image, as source for its format; remembered in `opened`. */
-static int open_file(struct image_opener *opener, const struct chain_source *sources, size_t n,
-                     const struct image_file *known, struct source **ret, struct error *err)
+/* Room for one more in `opened`. */
+static int make_room(struct image_opener *opener, const char *url, struct error *err)
 {
-	cleanup(source_close) struct source *chain = NULL;
-	struct opened *opened;
-	int r;
+	size_t room = opener->room ? 2 * opener->room : 4;
+	struct opened *more;
 
 	if (opener->n == MAX_TRIES)
-		return error_set(err, ELOOP, "%s: too many places to look for parents",
-		                 sources[0].url);
-	if (opener->n == opener->room) {
-		size_t room = opener->room ? 2 * opener->room : 4;
-
-		opened = reallocarray(opener->opened, room, sizeof(*opened));
-		if (!opened)
-			return error_sys(err, ENOMEM, "%s", sources[0].url);
-		opener->opened = opened;
-		opener->room = room;
-	}
-	r = open_chain(opener, sources, n, known ? &known->identity : NULL, &chain, err);
-	if (r < 0)
-		return r;
-	opened = &opener->opened[opener->n];
-	*opened = (struct opened){ .chain = chain,
-		                   .url = strdup(sources[0].url),
-		                   .meta = known ? known->meta : (unsigned int)opener->n };
-	if (!opened->url)
-		return error_sys(err, ENOMEM, "%s", sources[0].url);
-	r = meta_open(chain, opener->dir, opened->meta, &opened->file, err);
-	if (r < 0) {
-		free(opened->url);
-		return r;
-	}
-	(void)take_ptr(chain);
-	opener->n++;
-	*ret = opened->file;
+		return error_set(err, ELOOP, "%s: too many places to look for parents", url);
+	if (opener->n < opener->room)
+		return 0;
+	more = reallocarray(opener->opened, room, sizeof(*more));
+	if (!more)
+		return error_sys(err, ENOMEM, "%s", url);
+	opener->opened = more;
+	opener->room = room;
 	return 0;
 }
 
-static int open_parent(void *arg, const char *url, struct source **ret, struct error *err)
+/* One file of the image, as source for its format; remembered in `opened`. */
+static int open_file(struct image_opener *opener, const struct source_places *places,
+                     const struct image_file *known, struct source **ret, struct error *err)
 {
-	struct image_opener *opener = arg;
-	const struct image_record *record = opener->record;
-	const struct image_file *known = NULL;
-	struct chain_source source = { .url = url };
+	cleanup(source_close) struct source *chain = NULL;
+	struct opened opened = { .meta = known ? known->meta : (unsigned int)opener->n };
+	int r = make_room(opener, places->at[0].url, err);
 
-	for (size_t i = 1; record && i < record->n_files; i++)
-		if (strcmp(record->files[i].url, url) == 0)
-			known = &record->files[i];
-	if (record && !known)
-		return error_set(err, ENOENT,
-		                 "%s: there was no parent when the image was first opened", url);
-	return open_file(opener, &source, 1, known, ret, err);
+	if (r == 0)
+		r = open_chain(opener, places, known ? &known->identity : NULL, &chain, err);
+	for (size_t i = 0; i < places->n && r == 0; i++)
+		r = source_places_add(&opened.places, &places->at[i], err);
+	if (r == 0)
+		r = meta_open(chain, opener->dir, opened.meta, &opened.file, err);
+	if (r < 0) {
+		source_places_free(&opened.places);
+		return r;
+	}
+	opened.chain = take_ptr(chain);
+	opener->opened[opener->n++] = opened;
+	*ret = opened.file;
+	return 0;
 }
 
-static int open_main(struct image_opener *opener, struct source **ret, struct error *err)
+/* The file of the record that one of the places is of. */
+static const struct image_file *known_parent(const struct image_record *record,
+                                             const struct source_places *places)
 {
-	const struct disk_spec *spec = opener->spec;
-	struct chain_source sources[SPEC_MAX_SOURCES] = { { .url = spec->sources[0].url } };
+	for (size_t i = 0; i < places->n; i++)
+		for (size_t file = 1; record && file < record->n_files; file++)
+			if (source_places_have(&record->files[file].places, places->at[i].url))
+				return &record->files[file];
+	return NULL;
+}
 
-	for (size_t i = 0; i < spec->n_sources; i++)
-		sources[i] = (struct chain_source){ .url = spec->sources[i].url,
-			                            .priority = (int)spec->sources[i].priority,
-			                            .digest = spec->sources[i].digest };
-	return open_file(opener, sources, spec->n_sources,
-	                 opener->record ? &opener->record->files[0] : NULL, ret, err);
+static int open_parent(void *arg, const struct source_places *places, struct source **ret,
+                       struct error *err)
+{
+	struct image_opener *opener = arg;
+	const struct image_file *known = known_parent(opener->record, places);
+
+	if (opener->record && !known)
+		return error_set(err, ENOENT,
+		                 "%s: there was no parent when the image was first opened",
+		                 places->at[0].url);
+	return open_file(opener, places, known, ret, err);
 }
 
 /* Keep of `opened` only what the image is made of, in its order. */
@@ -181,8 +182,8 @@ static int keep_files(struct image_opener *opener, const struct image *image, st
 		for (size_t i = opener->n; i-- > 0;) {
 			if (opener->opened[i].file != image->file)
 				continue;
-			kept[n] = opener->opened[i];
-			kept[n++].url = take_ptr(opener->opened[i].url);
+			kept[n++] = opener->opened[i];
+			opener->opened[i].places = (struct source_places){ 0 };
 			break;
 		}
 	}
@@ -216,9 +217,8 @@ int image_opener_open(void *arg, struct image **ret, struct error *err)
 	struct image_opener *opener = arg;
 	struct image_options options = {
 		.format = opener->record ? opener->record->format : opener->spec->format,
-		/* Parents were found beside this one, whatever mirror is asked today. */
-		.url = opener->record ? opener->record->files[0].url : opener->spec->sources[0].url,
-		.parent = opener->spec->parent,
+		.places = opener->spec->sources,
+		.parents = opener->spec->parents,
 		.open_parent = open_parent,
 		.warn = tell,
 		.arg = opener,
@@ -228,7 +228,8 @@ int image_opener_open(void *arg, struct image **ret, struct error *err)
 	int r;
 
 	forget_opened(opener);
-	r = open_main(opener, &file, err);
+	r = open_file(opener, &opener->spec->sources,
+	              opener->record ? &opener->record->files[0] : NULL, &file, err);
 	if (r < 0)
 		return r;
 	r = image_open(file, &options, &image, err);
@@ -260,15 +261,19 @@ int image_opener_record(const struct image_opener *opener, struct image *image,
 		return r;
 	record->format = image->format;
 	record->size = image->size;
-	for (; record->n_files < opener->n; record->n_files++) {
+	while (record->n_files < opener->n) {
 		const struct opened *opened = &opener->opened[record->n_files];
-		struct image_file *file = &record->files[record->n_files];
+		struct image_file *file = &record->files[record->n_files++];
 
-		file->url = strdup(opened->url);
 		file->meta = opened->meta;
 		file->identity = opened->file->identity;
-		if (!file->url)
-			return error_sys(err, ENOMEM, "%s", opened->url);
+		for (size_t i = 0; i < opened->places.n; i++) {
+			const struct source_place place = { .url = opened->places.at[i].url };
+
+			r = source_places_add(&file->places, &place, err);
+			if (r < 0)
+				return r;
+		}
 	}
 	r = image_info(image, &record->info, err);
 	if (r < 0)

@@ -23,7 +23,7 @@ void image_record_free(struct image_record *record)
 	if (!record)
 		return;
 	for (size_t i = 0; i < record->n_files; i++)
-		free(record->files[i].url);
+		source_places_free(&record->files[i].places);
 	free(record->files);
 	json_decref(record->info);
 	free(record);
@@ -97,18 +97,34 @@ static int parse_identity(const json_t *object, struct source_identity *ret)
 	return r;
 }
 
+static int add_place(struct image_file *file, const json_t *url, struct error *err)
+{
+	const char *text = json_string_value(url);
+
+	if (!text)
+		return error_set(err, EINVAL, "field \"files\" has a place that is no text");
+	return source_places_add(&file->places, &(struct source_place){ .url = text }, err);
+}
+
 static int parse_file(const json_t *object, struct image_file *ret, struct error *err)
 {
-	const char *url = json_string_value(json_object_get(object, "url"));
+	const json_t *url = json_object_get(object, "url"), *mirror;
 	uint64_t meta;
+	size_t i;
+	int r;
 
-	if (!url || get_whole(object, "meta", UINT32_MAX, &meta) < 0)
+	if (!json_is_string(url) || get_whole(object, "meta", UINT32_MAX, &meta) < 0)
 		return error_set(err, EINVAL, "field \"files\" has an entry without url or meta");
 	if (parse_identity(json_object_get(object, "identity"), &ret->identity) < 0)
-		return error_set(err, EINVAL, "the identity of %s is damaged", url);
+		return error_set(err, EINVAL, "the identity of %s is damaged",
+		                 json_string_value(url));
 	ret->meta = (unsigned int)meta;
-	ret->url = strdup(url);
-	return ret->url ? 0 : error_sys(err, ENOMEM, "%s", url);
+	r = add_place(ret, url, err);
+	json_array_foreach (json_object_get(object, "mirrors"), i, mirror) {
+		if (r == 0)
+			r = add_place(ret, mirror, err);
+	}
+	return r;
 }
 
 int image_record_parse(const json_t *object, struct image_record **ret, struct error *err)
@@ -188,19 +204,28 @@ static json_t *identity_object(const struct source_identity *id)
 	return object;
 }
 
+static json_t *file_object(const struct image_file *file)
+{
+	const struct source_places *places = &file->places;
+	json_t *object = json_pack("{s:s, s:i, s:o}", "url", places->at[0].url, "meta",
+	                           (int)file->meta, "identity", identity_object(&file->identity));
+	json_t *mirrors = places->n > 1 ? json_array() : NULL;
+
+	for (size_t i = 1; i < places->n; i++)
+		json_array_append_new(mirrors, json_string(places->at[i].url));
+	if (mirrors)
+		json_object_set_new(object, "mirrors", mirrors);
+	return object;
+}
+
 int image_record_save(const struct image_record *record, const char *dir, struct error *err)
 {
 	cleanup_free char *path = NULL, *text = NULL;
 	json_t *files = json_array(), *object;
 	char id[65];
 
-	for (size_t i = 0; i < record->n_files; i++) {
-		const struct image_file *file = &record->files[i];
-
-		json_array_append_new(files, json_pack("{s:s, s:i, s:o}", "url", file->url, "meta",
-		                                       (int)file->meta, "identity",
-		                                       identity_object(&file->identity)));
-	}
+	for (size_t i = 0; i < record->n_files; i++)
+		json_array_append_new(files, file_object(&record->files[i]));
 	to_hex(record->id, sizeof(record->id), id);
 	object = json_pack("{s:i, s:s, s:s, s:I, s:o, s:O}", "version", RECORD_VERSION, "id", id,
 	                   "format", image_format_name(record->format), "virtual_size",
@@ -210,4 +235,28 @@ int image_record_save(const struct image_record *record, const char *dir, struct
 	if (!text || asprintf(&path, "%s/%s", dir, IMAGE_RECORD_NAME) < 0)
 		return error_sys(err, ENOMEM, "%s: %s", dir, IMAGE_RECORD_NAME);
 	return replace_file(AT_FDCWD, path, text, strlen(text), 0644, err);
+}
+
+int image_record_merge(struct image_record *record, const struct image_record *other,
+                       bool *ret_more, struct error *err)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < record->n_files && i < other->n_files; i++) {
+		struct source_places *places = &record->files[i].places;
+		const struct source_places *others = &other->files[i].places;
+
+		for (size_t j = 0; j < others->n && places->n < SOURCE_MAX_PLACES; j++) {
+			int r = 0;
+
+			if (source_places_have(places, others->at[j].url))
+				continue;
+			r = source_places_add(places, &others->at[j], err);
+			if (r < 0)
+				return r;
+			more = true;
+		}
+	}
+	*ret_more = more;
+	return 0;
 }

@@ -125,38 +125,65 @@ static int parse_version(const struct field *field, const json_t *value,
 	return 0;
 }
 
-static int parse_source(const json_t *object, struct disk_spec_source *ret, struct error *err)
+struct source_fields {
+	char *url;
+	uint64_t priority;
+	char *digest;
+};
+
+static int add_source(const json_t *object, struct source_places *into, struct error *err)
 {
-#define AT(member) offsetof(struct disk_spec_source, member)
+#define AT(member) offsetof(struct source_fields, member)
 	static const struct field table[] = {
 		{ "url", parse_text, AT(url), 0, 0, true },
 		{ "priority", parse_whole, AT(priority), 0, 1000000, false },
 		{ "digest", parse_text, AT(digest), 0, 0, false },
 	};
 #undef AT
-	return parse_object(object, table, ARRAY_LEN(table), ret, err);
+	struct source_fields got = { 0 };
+	int r = parse_object(object, table, ARRAY_LEN(table), &got, err);
+
+	if (r == 0)
+		r = source_places_add(into,
+		                      &(struct source_place){ .url = got.url,
+		                                              .priority = (int)got.priority,
+		                                              .digest = got.digest },
+		                      err);
+	free(got.url);
+	free(got.digest);
+	return r;
 }
 
 static int parse_sources(const struct field *field, const json_t *value, void *at,
                          struct error *err)
 {
-	struct disk_spec *spec = at;
 	size_t n = json_array_size(value);
 
-	if (!json_is_array(value) || n < 1 || n > SPEC_MAX_SOURCES)
+	if (!json_is_array(value) || n < 1 || n > SOURCE_MAX_PLACES)
 		return error_set(err, EINVAL, "field \"%s\" must be a list of 1 to %d sources",
-		                 field->name, SPEC_MAX_SOURCES);
-	spec->sources = calloc(n, sizeof(*spec->sources));
-	if (!spec->sources)
-		return error_sys(err, ENOMEM, "field \"%s\"", field->name);
-	spec->n_sources = n;
+		                 field->name, SOURCE_MAX_PLACES);
 	for (size_t i = 0; i < n; i++) {
-		int r = parse_source(json_array_get(value, i), &spec->sources[i], err);
+		int r = add_source(json_array_get(value, i), at, err);
 
 		if (r < 0)
 			return error_prefix(err, "field \"%s\", entry %zu", field->name, i + 1);
 	}
 	return 0;
+}
+
+/* One text, or a list as for sources. */
+static int parse_parent(const struct field *field, const json_t *value, void *at, struct error *err)
+{
+	char *url = NULL;
+	int r;
+
+	if (json_is_array(value))
+		return parse_sources(field, value, at, err);
+	r = parse_text(field, value, &url, err);
+	if (r == 0)
+		r = source_places_add(at, &(struct source_place){ .url = url }, err);
+	free(url);
+	return r;
 }
 
 static int parse_layers(const struct field *field, const json_t *value, void *at, struct error *err)
@@ -207,9 +234,9 @@ static int parse_trace(const struct field *field, const json_t *value, void *at,
 static const struct field fields[] = {
 	{ "version", parse_version, 0, 0, 0, true },
 	{ "image", parse_path, AT(image), 0, 0, false },
-	{ "sources", parse_sources, 0, 0, 0, true },
+	{ "sources", parse_sources, AT(sources), 0, 0, true },
 	{ "format", parse_format, AT(format), 0, 0, false },
-	{ "parent", parse_text, AT(parent), 0, 0, false },
+	{ "parent", parse_parent, AT(parents), 0, 0, false },
 	{ "credentials", parse_path, AT(credentials), 0, 0, false },
 	{ "ca", parse_path, AT(ca), 0, 0, false },
 	{ "layers", parse_layers, 0, 0, 0, false },
@@ -271,16 +298,12 @@ void disk_spec_free(struct disk_spec *spec)
 {
 	if (!spec || __atomic_sub_fetch(&spec->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	for (size_t i = 0; i < spec->n_sources; i++) {
-		free(spec->sources[i].url);
-		free(spec->sources[i].digest);
-	}
 	for (size_t i = 0; i < spec->n_layers; i++)
 		free(spec->layers[i]);
-	free(spec->sources);
+	source_places_free(&spec->sources);
+	source_places_free(&spec->parents);
 	free(spec->layers);
 	free(spec->image);
-	free(spec->parent);
 	free(spec->credentials);
 	free(spec->ca);
 	free(spec->control);

@@ -4,20 +4,13 @@
 
 #include "disk/disk.h"
 
-struct disk_spec_source {
-	char *url;
-	uint64_t priority;
-	char *digest; /* NULL: none */
-};
-
 /* docs/disk-engine.md, "The specification of a disk".  Absent texts are NULL, absent lists empty. */
 struct disk_spec {
 	unsigned int refs; /* with __atomic */
 	char *image; /* directory of the image's near content; NULL only before it is resolved */
-	struct disk_spec_source *sources;
-	size_t n_sources;
+	struct source_places sources;
 	enum image_format format;
-	char *parent;
+	struct source_places parents; /* other places of one file */
 	char *credentials;
 	char *ca;
 	char **layers; /* bottom first; none: the disk is read-only */
@@ -32,8 +25,6 @@ struct disk_spec {
 	bool readahead;
 	char *control; /* path of the control socket; NULL: none */
 };
-
-#define SPEC_MAX_SOURCES 64
 
 /* One more owner: each calls disk_spec_free(). */
 struct disk_spec *disk_spec_ref(const struct disk_spec *spec);

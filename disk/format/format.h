@@ -127,7 +127,7 @@ struct parent_request {
 };
 
 /*
- * Find and open the parent: options->parent first, then the places in order.  On success it is
+ * Find and open the parent: options->parents first, then the places in order.  On success it is
  * child->parent.  -ENOENT with everything that was tried and why it was not it; -ELOOP for a loop
  * or a chain that is too deep.  An image that came over a network may not name a local file.
  */

@@ -16,7 +16,7 @@
 
 #include <jansson.h>
 
-#include "disk/source/source.h"
+#include "disk/source/places.h"
 
 enum image_format {
 	IMAGE_AUTO, /* by content */
@@ -37,18 +37,22 @@ struct image_probe;
 
 /*
  * Parents of differencing images and backing files.  The opener is asked with the locations that
- * the child suggests, most likely first, as URLs or paths made absolute with source_sibling(); it
- * opens a source for one.  The format then compares the unique id, where it has one, and asks again
- * with the next.
+ * the child suggests, most likely first: each is the list of places that it stands for beside the
+ * child and beside the child's mirrors (source_places_beside()), to be opened as one source.  The
+ * format then compares the unique id, where it has one, and asks again with the next.
  */
 struct image_options {
 	enum image_format format;
-	/* URL or path of the file, for finding its siblings; NULL when it has none. */
-	const char *url;
-	/* --parent: tried before what the child says; its unique id must match all the same. */
-	const char *parent;
-	/* NULL: source_open() with default options. */
-	int (*open_parent)(void *arg, const char *url, struct source **ret, struct error *err);
+	/* Where the file is, for finding its siblings; empty when that is not known. */
+	struct source_places places;
+	/*
+	 * --parent, the places of one file: tried before what the child says; its unique id must
+	 * match all the same.
+	 */
+	struct source_places parents;
+	/* NULL: source_open() of the first place with default options. */
+	int (*open_parent)(void *arg, const struct source_places *places, struct source **ret,
+	                   struct error *err);
 	void *arg;
 	/* One line for a person about something odd that is not an error (sizes that disagree). */
 	void (*warn)(void *arg, const char *text);

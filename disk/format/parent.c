@@ -8,6 +8,10 @@
  * over a network may name only what lies on servers (source_sibling() sees to it): else it could
  * have a file of this host served to its guest.
  *
+ * A child that is in several places has its parent beside each of them.  Those are opened as one
+ * source, of which the first that answers decides what the file is; when that is no parent of this
+ * child, the others are tried without it.
+ *
  * Loops: each image on the way knows its children (struct image_lineage).  One that meets its own
  * unique id, or its own name where ids are unknown, is refused; whatever escapes that ends at depth
  * 64.
@@ -26,7 +30,6 @@
 /* One search for one parent. */
 struct search {
 	const struct parent_request *request;
-	const char *url; /* of the child */
 	struct image_lineage lineage;
 	char *tried[MAX_PLACES + 1];
 	size_t n_tried;
@@ -66,12 +69,12 @@ static bool matches(const struct search *search, const struct image *image)
 	       (wants[1] && !memcmp(image->unique_id, wants[1], 16));
 }
 
-static int open_source(const struct image_options *options, const char *url, struct source **ret,
-                       struct error *err)
+static int open_source(const struct image_options *options, const struct source_places *places,
+                       struct source **ret, struct error *err)
 {
 	if (options->open_parent)
-		return options->open_parent(options->arg, url, ret, err);
-	return source_open(url, NULL, ret, err);
+		return options->open_parent(options->arg, places, ret, err);
+	return source_open(places->at[0].url, NULL, ret, err);
 }
 
 /* Is the file one of those that are being opened? */
@@ -92,29 +95,26 @@ static bool was_tried(struct search *search, const char *url)
 }
 
 /*
- * Try one place.  0 with *ret set: found.  0 without: not it, and the reason is noted.  Other
- * errors end the search.
+ * Try places of one file.  0 with *ret set: found.  0 without: not it, and the reason is noted;
+ * *ret_other: what is there is another file.  Other errors end the search.
  */
-static int try_place(struct search *search, const char *url, bool given, struct image **ret,
-                     struct error *err)
+static int try_file(struct search *search, const struct source_places *places, bool given,
+                    bool *ret_other, struct image **ret, struct error *err)
 {
 	const struct parent_request *request = search->request;
 	struct image_options options = *request->options;
 	cleanup(source_close) struct source *file = NULL;
+	const char *url = places->at[0].url;
 	struct image *image;
 	struct error why;
 	int r;
 
-	if (was_tried(search, url) || search->n_tried == ARRAY_LEN(search->tried))
-		return 0;
-	search->tried[search->n_tried] = strdup(url);
-	if (!search->tried[search->n_tried++])
-		return error_set(err, ENOMEM, "%s: no memory to look for its parent",
-		                 request->child->file->name);
-
-	r = open_source(&options, url, &file, &why);
+	r = open_source(&options, places, &file, &why);
 	if (r < 0) {
-		report(search, url, r, r == -ENOENT ? "not there" : without_name(why.text, url));
+		report(search, url, r,
+		       r != -ENOENT    ? without_name(why.text, url)
+		       : places->n > 1 ? "neither there nor at its mirrors"
+		                       : "not there");
 		return 0;
 	}
 	if (is_descendant(search, file->name)) {
@@ -122,13 +122,14 @@ static int try_place(struct search *search, const char *url, bool given, struct 
 			return error_set(err, ELOOP, "%s: the chain of parents loops: %s again",
 			                 request->child->file->name, file->name);
 		report(search, url, -ESTALE, "a child of itself");
+		*ret_other = true;
 		return 0;
 	}
 	options.format = request->format;
-	options.url = url;
+	options.places = *places;
 	/* Without ids --parent is for the first child only; with them it may fit further on. */
 	if (given || !request->wants[0])
-		options.parent = NULL;
+		options.parents = (struct source_places){ 0 };
 	options.depth++;
 	options.lineage = &search->lineage;
 	r = image_open(file, &options, &image, &why);
@@ -139,6 +140,7 @@ static int try_place(struct search *search, const char *url, bool given, struct 
 	}
 	if (r < 0) {
 		report(search, url, r, without_name(why.text, file->name));
+		*ret_other = r == -ESTALE || r == -EINVAL || r == -ENOTSUP;
 		return 0;
 	}
 	file = NULL;
@@ -146,30 +148,56 @@ static int try_place(struct search *search, const char *url, bool given, struct 
 		report(search, url, -ESTALE,
 		       image->has_unique_id ? "another unique id" : "no unique id");
 		image_close(image);
+		*ret_other = true;
 		return 0;
 	}
 	*ret = image;
 	return 0;
 }
 
+static int try_places(struct search *search, const struct source_places *places, bool given,
+                      struct image **ret, struct error *err)
+{
+	struct source_places left = *places;
+	bool other = true;
+	int r = 0;
+
+	if (was_tried(search, left.at[0].url) || search->n_tried == ARRAY_LEN(search->tried))
+		return 0;
+	search->tried[search->n_tried] = strdup(left.at[0].url);
+	if (!search->tried[search->n_tried++])
+		return error_set(err, ENOMEM, "%s: no memory to look for its parent",
+		                 search->request->child->file->name);
+	for (; r == 0 && !*ret && other && left.n > 0; left.at++, left.n--) {
+		other = false;
+		r = try_file(search, &left, given, &other, ret, err);
+	}
+	return r;
+}
+
 static int try_said(struct search *search, const char *place, struct image **ret, struct error *err)
 {
-	cleanup_free char *url = NULL;
+	static struct source_place nowhere = { .url = "" };
+	cleanup(source_places_free) struct source_places found = { 0 };
+	struct source_places from = search->request->options->places;
 	struct error why;
 	int r;
 
 	if (place[0] == '\0')
 		return 0;
-	if (!search->url && place[0] != '/' && !strchr(place, ':')) {
-		report(search, place, -ENOENT, "the child's own place is not known");
-		return 0;
+	if (from.n == 0) {
+		if (place[0] != '/' && !strchr(place, ':')) {
+			report(search, place, -ENOENT, "the child's own place is not known");
+			return 0;
+		}
+		from = (struct source_places){ .at = &nowhere, .n = 1 };
 	}
-	r = source_sibling(search->url ? search->url : "", place, &url, &why);
+	r = source_places_beside(&from, place, &found, &why);
 	if (r < 0) {
 		report(search, place, r == -EPERM ? r : -ENOENT, why.text);
 		return 0;
 	}
-	return try_place(search, url, false, ret, err);
+	return try_places(search, &found, false, ret, err);
 }
 
 /* Is the image that asks the one its child looks for, and not its own descendant? */
@@ -199,8 +227,8 @@ static int search_places(struct search *search, struct image **ret, struct error
 	int r = 0;
 
 	*ret = NULL;
-	if (request->options->parent)
-		r = try_place(search, request->options->parent, true, ret, err);
+	if (request->options->parents.n > 0)
+		r = try_places(search, &request->options->parents, true, ret, err);
 	for (size_t i = 0; i < request->n && r == 0 && !*ret; i++)
 		r = try_said(search, request->places[i], ret, err);
 	return r;
@@ -210,7 +238,6 @@ int parent_open(const struct parent_request *request, struct error *err)
 {
 	struct search search = {
 		.request = request,
-		.url = request->options->url,
 		.lineage = { .child = request->options->lineage,
 		             .image = request->child,
 		             .wants = { request->wants[0], request->wants[1] } },

@@ -197,7 +197,7 @@ static int open_backing(struct qcow2 *q, const struct image_options *options, st
 
 	if (strncmp(h->backing, "json:", 5) == 0)
 		request.n = 0;
-	if (request.n == 0 && !options->parent)
+	if (request.n == 0 && options->parents.n == 0)
 		return error_set(err, ENOTSUP,
 		                 "%s: names its backing file by a description (%.100s), not by a "
 		                 "path; --parent can say where it is",

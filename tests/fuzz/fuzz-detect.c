@@ -5,16 +5,18 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /* A file that names another as its parent gets none. */
-static int no_parent(void *arg, const char *url, struct source **ret, struct error *err)
+static int no_parent(void *arg, const struct source_places *places, struct source **ret,
+                     struct error *err)
 {
 	(void)arg;
 	(void)ret;
-	return error_set(err, ENOENT, "%s: no files here", url);
+	return error_set(err, ENOENT, "%s: no files here", places->at[0].url);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	const struct image_options options = { .url = "/fuzz", .open_parent = no_parent };
+	const struct image_options options = { .places = SOURCE_PLACE("/fuzz"),
+		                               .open_parent = no_parent };
 	struct source *file;
 	struct image *image;
 

@@ -11,20 +11,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static int open_base(void *arg, const char *url, struct source **ret, struct error *err)
+static int open_base(void *arg, const struct source_places *places, struct source **ret,
+                     struct error *err)
 {
 	static uint8_t base[5000];
 
 	(void)arg;
 	(void)err;
 	memset(base, 'b', sizeof(base));
-	return source_open_memory(base, sizeof(base), url, ret);
+	return source_open_memory(base, sizeof(base), places->at[0].url, ret);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	const struct image_options options = { .format = IMAGE_QCOW2,
-		                               .url = "/fuzz",
+		                               .places = SOURCE_PLACE("/fuzz"),
 		                               .open_parent = open_base };
 	size_t room = max_u64(len, PADDED);
 	struct source *file;

@@ -16,7 +16,8 @@ static const struct recipe base = {
 	.blocks = 0x16,
 };
 
-static int open_base(void *arg, const char *url, struct source **ret, struct error *err)
+static int open_base(void *arg, const struct source_places *places, struct source **ret,
+                     struct error *err)
 {
 	static struct made made;
 	const uint8_t *wanted = arg;
@@ -28,13 +29,13 @@ static int open_base(void *arg, const char *url, struct source **ret, struct err
 		memcpy(made.data + at + 68, wanted, 16);
 		fix_checksum(made.data + at, VHD_FOOTER, 64);
 	}
-	return source_open_memory(made.data, made.len, url, ret);
+	return source_open_memory(made.data, made.len, places->at[0].url, ret);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct image_options options = { .format = IMAGE_VHD,
-		                         .url = "/fuzz",
+		                         .places = SOURCE_PLACE("/fuzz"),
 		                         .open_parent = open_base };
 	struct source *file;
 	struct image *image;

@@ -34,7 +34,8 @@ static const struct {
 	{ MADE_LOG, LOG_MAX },
 };
 
-static int open_base(void *arg, const char *url, struct source **ret, struct error *err)
+static int open_base(void *arg, const struct source_places *places, struct source **ret,
+                     struct error *err)
 {
 	static uint8_t *base;
 
@@ -44,7 +45,7 @@ static int open_base(void *arg, const char *url, struct source **ret, struct err
 		base = make_vhdx(4 * MIB, 512, 1);
 		set_bat(base, 1, ENTRY_AT(1));
 	}
-	return source_open_memory(base, MADE_LEN, url, ret);
+	return source_open_memory(base, MADE_LEN, places->at[0].url, ret);
 }
 
 static void seal_log(uint8_t *d)
@@ -61,7 +62,7 @@ static void seal_log(uint8_t *d)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	const struct image_options options = { .format = IMAGE_VHDX,
-		                               .url = "/fuzz",
+		                               .places = SOURCE_PLACE("/fuzz"),
 		                               .open_parent = open_base };
 	static uint8_t *d;
 	struct source *file;

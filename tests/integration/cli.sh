@@ -80,6 +80,8 @@ what_is_written_wrongly_costs_one_sentence_and_status_2()
 		run . --source ,priority=1
 		run . --source b,priority=x
 		run . --source b,digest=md5:1
+		run . --parent ,priority=1
+		run . --parent b,priority=x
 		create
 		start
 		start A

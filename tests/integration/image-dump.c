@@ -112,9 +112,16 @@ static int work(char **argv, struct image *image, struct error *err)
 	return error_set(err, EINVAL, "%s is not something to do", argv[0]);
 }
 
+static struct source_places list_of(struct source_place *place, const char *url)
+{
+	*place = (struct source_place){ .url = url };
+	return (struct source_places){ .at = place, .n = 1 };
+}
+
 int main(int argc, char **argv)
 {
 	struct image_options options = { .warn = print_line, .arg = stderr };
+	struct source_place place, parent;
 	cleanup(source_close) struct source *file = NULL;
 	cleanup(image_close) struct image *image = NULL;
 	struct error err = { 0 };
@@ -124,7 +131,7 @@ int main(int argc, char **argv)
 		if (option == 'f')
 			r = image_format_parse(optarg, &options.format, &err);
 		else if (option == 'p')
-			options.parent = optarg;
+			options.parents = list_of(&parent, optarg);
 		else if (option == 's')
 			srand((unsigned int)strtoul(optarg, NULL, 10));
 		else
@@ -132,9 +139,9 @@ int main(int argc, char **argv)
 	}
 	if (argc - optind < 2)
 		return 2;
-	options.url = argv[optind + 1];
+	options.places = list_of(&place, argv[optind + 1]);
 	if (r == 0)
-		r = source_open(options.url, NULL, &file, &err);
+		r = source_open(place.url, NULL, &file, &err);
 	if (r == 0)
 		r = image_open(file, &options, &image, &err);
 	if (r == 0) {

@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 		                               { 0 } };
 	struct chain_options options = { .source = { .deadline_ms = 20000 },
 		                         .message = on_message };
-	struct chain_source sources[URLS] = { 0 };
+	struct source_place sources[URLS] = { 0 };
 	struct source *chain = NULL;
 	struct error err;
 	size_t n = 0;
@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	for (; optind < argc && n < URLS; n++)
-		sources[n] = (struct chain_source){ .url = argv[optind++], .priority = (int)n };
+		sources[n] = (struct source_place){ .url = argv[optind++], .priority = (int)n };
 	if (chain_open(sources, n, &options, NULL, &chain, &err) < 0) {
 		fprintf(stderr, "source-cat: %s\n", err.text);
 		return 1;

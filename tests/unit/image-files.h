@@ -33,6 +33,22 @@ static inline int files_open(void *arg, const char *url, struct source **ret, st
 	return error_set(err, ENOENT, "%s: No such file or directory", url);
 }
 
+static inline int files_open_parent(void *arg, const struct source_places *places,
+                                    struct source **ret, struct error *err)
+{
+	struct error first = { 0 };
+
+	for (size_t i = 0; i < places->n; i++) {
+		struct error *why = i == 0 ? &first : NULL;
+
+		if (files_open(arg, places->at[i].url, ret, why) == 0)
+			return 0;
+	}
+	if (err)
+		*err = first;
+	return -first.code;
+}
+
 static inline void files_add(struct files *files, const char *name, const uint8_t *data, size_t len)
 {
 	files->at[files->n].name = name;
@@ -44,7 +60,10 @@ static inline int files_image(struct files *files, const char *name, const char 
                               struct image **ret, struct error *err)
 {
 	const struct image_options options = {
-		.url = name, .parent = parent, .open_parent = files_open, .arg = files
+		.places = SOURCE_PLACE(name),
+		.parents = SOURCE_PLACE(parent),
+		.open_parent = files_open_parent,
+		.arg = files,
 	};
 	struct source *file;
 	int r = files_open(files, name, &file, err);

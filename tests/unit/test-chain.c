@@ -107,7 +107,7 @@ static const struct source_identity version = {
 static struct fixture *opened(void **state, size_t n, const struct source_identity *expected)
 {
 	struct fixture *f = *state;
-	const struct chain_source sources[] = {
+	const struct source_place sources[] = {
 		{ .url = fault_server_url(f->b), .priority = 20 },
 		{ .url = fault_server_url(f->a), .priority = 10 },
 	};
@@ -215,12 +215,14 @@ CHAIN_TEST(a_chain_opens_by_its_second_source_when_the_first_is_gone)
 CHAIN_TEST(a_chain_of_which_none_answers_says_why_for_each)
 {
 	struct fixture *f = *state;
-	const struct chain_source sources[] = { { .url = fault_server_url(f->a) },
+	const struct source_place sources[] = { { .url = fault_server_url(f->a) },
 		                                { .url = fault_server_url(f->b) } };
 
 	fault_server_down(f->a);
 	fault_server_fail(f->b, (struct fault){ .kind = FAULT_STATUS, .status = 404 });
-	assert_int_equal(chain_open(sources, 2, &f->options, NULL, &f->chain, &f->err), -ENOENT);
+	/* "Not there" would be said of a file that may well be. */
+	assert_int_equal(chain_open(sources, 2, &f->options, NULL, &f->chain, &f->err),
+	                 -ECONNREFUSED);
 	assert_non_null(strstr(f->err.text, "Connection refused; http://"));
 	assert_non_null(strstr(f->err.text, "no such file"));
 }
@@ -356,7 +358,7 @@ CHAIN_TEST(a_digest_makes_sources_of_different_dates_agree)
 	struct fixture *f = *state;
 	const char *digest =
 		"sha256:00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
-	const struct chain_source sources[] = { { fault_server_url(f->a), 0, digest },
+	const struct source_place sources[] = { { fault_server_url(f->a), 0, digest },
 		                                { fault_server_url(f->b), 1, digest } };
 
 	fault_server_serve(f->b, file, SIZE, "\"two\"", "Sun, 02 Aug 2026 10:00:00 GMT");
@@ -371,7 +373,7 @@ CHAIN_TEST(a_digest_makes_sources_of_different_dates_agree)
 CHAIN_TEST(a_digest_that_is_none_is_refused)
 {
 	struct fixture *f = *state;
-	const struct chain_source source = { fault_server_url(f->a), 0, "sha256:12" };
+	const struct source_place source = { fault_server_url(f->a), 0, "sha256:12" };
 
 	assert_int_equal(chain_open(&source, 1, &f->options, NULL, &f->chain, &f->err), -EINVAL);
 	assert_non_null(strstr(f->err.text, "is not a digest"));
@@ -586,7 +588,7 @@ CHAIN_TEST(a_file_and_a_server_of_the_same_date_make_one_chain)
 {
 	struct fixture *f = *state;
 	char path[] = "/tmp/test-chain-XXXXXX";
-	const struct chain_source sources[] = { { .url = path },
+	const struct source_place sources[] = { { .url = path },
 		                                { .url = fault_server_url(f->a), .priority = 1 } };
 	const struct timespec times[2] = { { .tv_sec = DATE_S }, { .tv_sec = DATE_S } };
 	int fd = mkstemp(path);

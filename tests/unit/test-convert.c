@@ -88,7 +88,7 @@ static void write_sparse(const char *path, const uint8_t *content, size_t size)
 
 static struct image *open_image(const char *path)
 {
-	struct image_options options = { .url = path };
+	struct image_options options = { .places = SOURCE_PLACE(path) };
 	struct source *file;
 	struct image *image = NULL;
 	struct error err;

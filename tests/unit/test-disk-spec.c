@@ -37,12 +37,14 @@ TEST(every_field_finds_its_place)
 	              &spec, &err),
 		0);
 	assert_string_equal(spec->image, "/i");
-	assert_int_equal(spec->n_sources, 2);
-	assert_string_equal(spec->sources[0].url, "http://a/x");
-	assert_int_equal(spec->sources[0].priority, 3);
-	assert_string_equal(spec->sources[1].digest, "sha256:00");
+	assert_int_equal(spec->sources.n, 2);
+	assert_string_equal(spec->sources.at[0].url, "/x");
+	assert_string_equal(spec->sources.at[0].digest, "sha256:00");
+	assert_string_equal(spec->sources.at[1].url, "http://a/x");
+	assert_int_equal(spec->sources.at[1].priority, 3);
 	assert_int_equal(spec->format, IMAGE_VHD);
-	assert_string_equal(spec->parent, "http://a/p");
+	assert_int_equal(spec->parents.n, 1);
+	assert_string_equal(spec->parents.at[0].url, "http://a/p");
 	assert_string_equal(spec->credentials, "/c");
 	assert_string_equal(spec->ca, "/ca");
 	assert_int_equal(spec->n_layers, 2);
@@ -54,6 +56,21 @@ TEST(every_field_finds_its_place)
 	assert_int_equal(spec->stall_ms, 200);
 	assert_true(spec->trace_record && spec->trace_replay && !spec->readahead);
 	assert_string_equal(spec->control, "/s");
+	disk_spec_free(spec);
+}
+
+TEST(a_parent_may_be_in_several_places)
+{
+	struct disk_spec *spec;
+
+	assert_int_equal(parse("{\"version\":1,\"sources\":[{\"url\":\"/x\"}],"
+	                       "\"parent\":[{\"url\":\"http://a/p\",\"priority\":2},"
+	                       "{\"url\":\"http://b/p\",\"priority\":1}]}",
+	                       &spec, NULL),
+	                 0);
+	assert_int_equal(spec->parents.n, 2);
+	assert_string_equal(spec->parents.at[0].url, "http://b/p");
+	assert_string_equal(spec->parents.at[1].url, "http://a/p");
 	disk_spec_free(spec);
 }
 
@@ -81,6 +98,9 @@ TEST(what_is_wrong_is_refused_by_name)
 		{ "{\"version\":2,\"sources\":[{\"url\":\"/x\"}]}", "\"version\"" },
 		{ "{\"version\":1,\"sources\":[]}", "\"sources\"" },
 		{ "{\"version\":1,\"sources\":[7]}", "entry 1" },
+		{ "{\"version\":1,\"parent\":[],\"sources\":[{\"url\":\"/x\"}]}", "\"parent\"" },
+		{ "{\"version\":1,\"parent\":[{}],\"sources\":[{\"url\":\"/x\"}]}",
+		  "\"parent\", entry 1" },
 		{ "{\"version\":1,\"sources\":[{\"url\":\"/x\"},{\"priority\":1}]}", "entry 2" },
 		{ "{\"version\":1,\"sources\":[{\"url\":\"/x\",\"weight\":1}]}",
 		  "unknown field \"weight\"" },
@@ -144,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(every_field_finds_its_place),
+		CASE(a_parent_may_be_in_several_places),
 		CASE(the_least_specification_has_the_documented_defaults),
 		CASE(what_is_wrong_is_refused_by_name),
 		CASE(a_broken_file_is_named_with_its_line),

@@ -12,6 +12,7 @@
 #include "base/bits.h"
 #include "disk/source/credentials.h"
 #include "disk/source/http-headers.h"
+#include "disk/source/places.h"
 #include "disk/source/source.h"
 #include "disk/source/url.h"
 
@@ -317,6 +318,51 @@ TEST(a_sibling_is_named_beside_its_file)
 	}
 }
 
+TEST(a_sibling_is_beside_every_place_of_its_file)
+{
+	cleanup(source_places_free) struct source_places child = { 0 }, parent = { 0 };
+	const struct source_place places[] = { { .url = "http://b/v/child.vhd", .priority = 20 },
+		                               { .url = "nbd://c/child", .priority = 5 },
+		                               { .url = "http://a/child.vhd", .digest = "x" } };
+	struct error err;
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		assert_int_equal(source_places_add(&child, &places[i], &err), 0);
+	assert_int_equal(source_places_beside(&child, "base.vhd", &parent, &err), 0);
+	assert_int_equal(parent.n, 2);
+	assert_string_equal(parent.at[0].url, "http://a/base.vhd");
+	assert_int_equal(parent.at[0].priority, 0);
+	assert_null(parent.at[0].digest);
+	assert_string_equal(parent.at[1].url, "http://b/v/base.vhd");
+	assert_int_equal(parent.at[1].priority, 20);
+	source_places_free(&parent);
+
+	/* One that says where it is itself is in that place alone. */
+	assert_int_equal(source_places_beside(&child, "https://d/base.vhd", &parent, &err), 0);
+	assert_int_equal(parent.n, 1);
+	source_places_free(&parent);
+
+	/* A network's file may name no local one, wherever else it is too. */
+	assert_int_equal(
+		source_places_add(&child, &(struct source_place){ .url = "/srv/child.vhd" }, &err),
+		0);
+	assert_int_equal(source_places_beside(&child, "/etc/shadow", &parent, &err), -EPERM);
+	assert_int_equal(parent.n, 0);
+}
+
+TEST(no_file_has_endless_places)
+{
+	cleanup(source_places_free) struct source_places places = { 0 };
+	struct error err = { 0 };
+
+	for (int i = 0; i < SOURCE_MAX_PLACES; i++)
+		assert_int_equal(
+			source_places_add(&places, &(struct source_place){ .url = "/x" }, &err), 0);
+	assert_int_equal(source_places_add(&places, &(struct source_place){ .url = "/x" }, &err),
+	                 -E2BIG);
+	assert_int_equal(places.n, SOURCE_MAX_PLACES);
+}
+
 TEST(credentials_are_found_by_scheme_host_port_and_longest_path)
 {
 	static const char text[] = "# mine\r\n"
@@ -460,6 +506,8 @@ int main(void)
 		CASE(names_of_sources_are_told_apart),
 		CASE(a_password_in_a_url_is_refused_and_not_repeated),
 		CASE(a_sibling_is_named_beside_its_file),
+		CASE(a_sibling_is_beside_every_place_of_its_file),
+		CASE(no_file_has_endless_places),
 		CASE(credentials_are_found_by_scheme_host_port_and_longest_path),
 		CASE(a_wrong_line_of_credentials_is_named_and_not_repeated),
 		CASE(content_ranges_are_read_exactly),

@@ -57,13 +57,24 @@ static void world_warn(void *arg, const char *text)
 	snprintf(world->warned + used, sizeof(world->warned) - used, "%s\n", text);
 }
 
+static int world_open_parent(void *arg, const struct source_places *places, struct source **ret,
+                             struct error *err)
+{
+	int r = -ENOENT;
+
+	/* The first place that answers, as a chain does. */
+	for (size_t i = 0; i < places->n && r < 0; i++)
+		r = world_open(arg, places->at[i].url, ret, err);
+	return r;
+}
+
 static int world_image(struct world *world, const char *name, const char *parent,
                        struct image **ret, struct error *err)
 {
 	struct image_options options = {
-		.url = name,
-		.parent = parent,
-		.open_parent = world_open,
+		.places = SOURCE_PLACE(name),
+		.parents = SOURCE_PLACE(parent),
+		.open_parent = world_open_parent,
 		.warn = world_warn,
 		.arg = world,
 	};
@@ -309,6 +320,30 @@ TEST(a_differencing_disk_takes_each_sector_from_the_nearest_file_that_has_it)
 	expect_map(image, owned_in_grandchild);
 	assert_int_equal(image_check(image, NULL, NULL, NULL), 0);
 	assert_string_equal(world->warned, "");
+	image_close(image);
+}
+
+TEST(a_parent_that_only_a_mirror_has_right_is_taken_from_there)
+{
+	cleanup(world_free) struct world *world = &(struct world){ 0 };
+	struct source_place places[] = { { .url = "a/child.vhd" },
+		                         { .url = "gone/child.vhd", .priority = 1 },
+		                         { .url = "b/child.vhd", .priority = 2 } };
+	const struct image_options options = { .places = { places, ARRAY_LEN(places) },
+		                               .open_parent = world_open_parent,
+		                               .arg = world };
+	struct recipe impostor = dynamic;
+	struct source *file;
+	struct image *image = NULL;
+	struct error err;
+
+	impostor.tag = 9;
+	world_add(world, "a/child.vhd", make_vhd(&child));
+	world_add(world, "a/base.vhd", make_vhd(&impostor));
+	world_add(world, "b/base.vhd", make_vhd(&dynamic));
+	assert_int_equal(world_open(world, "a/child.vhd", &file, &err), 0);
+	assert_int_equal(image_open(file, &options, &image, &err), 0);
+	expect_all(image, owned_in_child);
 	image_close(image);
 }
 
@@ -886,6 +921,7 @@ int main(void)
 		CASE(a_range_in_one_piece_costs_one_request),
 		CASE(arrival_is_counted_from_the_start_of_the_buffer_over_all_pieces),
 		CASE(a_differencing_disk_takes_each_sector_from_the_nearest_file_that_has_it),
+		CASE(a_parent_that_only_a_mirror_has_right_is_taken_from_there),
 		CASE(a_parent_is_known_by_its_id_not_by_its_name),
 		CASE(a_missing_parent_is_reported_with_every_place_that_was_tried),
 		CASE(a_far_child_cannot_name_a_file_of_this_host),

@@ -42,11 +42,11 @@ const char *link_state_name(enum link_state state)
 	return names[state];
 }
 
-static void say(struct chain_link *link, const char *text)
+void link_say(const struct chain_link *link, const char *text)
 {
 	const struct chain_options *options = &link->chain->options;
 
-	if (options->message)
+	if (options->message && !link->chain->opening)
 		options->message(options->arg, text);
 }
 
@@ -67,7 +67,7 @@ uint64_t backoff_ns(unsigned int failures, uint64_t base_ns, uint64_t most_ns)
 static void set_aside(struct chain_link *link)
 {
 	link->state = LINK_ASIDE;
-	say(link, link->error.text);
+	link_say(link, link->error.text);
 	pthread_cond_broadcast(&link->chain->changed);
 }
 
@@ -182,7 +182,7 @@ void link_succeeded(struct chain_link *link, enum attempt_kind kind, size_t len,
 		return;
 	if (link->state == LINK_FAILING) {
 		snprintf(text, sizeof(text), "%s: is well again", link->src->name);
-		say(link, text);
+		link_say(link, text);
 	}
 	link->state = LINK_WELL;
 	link->epoch++;
@@ -214,7 +214,7 @@ void link_failed(struct chain_link *link, enum attempt_kind kind, uint64_t off,
 	link->backoff_ns =
 		backoff_ns(link->failures, refused ? BACKOFF_SLOW : BACKOFF_FIRST, BACKOFF_MOST);
 	if (!was_failing)
-		say(link, err->text);
+		link_say(link, err->text);
 	pthread_cond_signal(&link->chain->keep);
 }
 

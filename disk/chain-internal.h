@@ -79,6 +79,7 @@ struct chain {
 	unsigned int n_workers, n_idle, n_low, n_queued;
 	pthread_t keeper;
 	bool has_keeper, pinned, used, stopping;
+	bool opening; /* failures are told by chain_open(), or by its error */
 	unsigned int waiting; /* readers without any source to ask */
 	uint64_t delivered;   /* bytes that readers got */
 	uint64_t hedged;      /* bytes charged for hedges */
@@ -165,6 +166,8 @@ void link_was_slow(struct chain_link *link, size_t len, uint64_t ns);
 uint64_t link_usual_ns(const struct chain_link *link, size_t len);
 /* How long it may deliver nothing before a demand read goes on with the next one. */
 uint64_t link_patience_ns(const struct chain_link *link, size_t len);
+/* A line for the person, unless the chain is being opened. */
+void link_say(const struct chain_link *link, const char *text);
 /* Between half of and the whole doubled `base_ns`, at most `most_ns`. */
 uint64_t backoff_ns(unsigned int failures, uint64_t base_ns, uint64_t most_ns);
 int chain_start_keeper(struct chain *chain, struct error *err);

@@ -350,12 +350,23 @@ static int add_link(struct chain *chain, const struct source_place *given, struc
 	return 0;
 }
 
-/* Ask one after the other until one says what the file is. */
+/* The chain is open: what failed meanwhile is worth a line each. */
+static void tell_failures(const struct chain *chain)
+{
+	for (size_t i = 0; i < chain->n; i++)
+		if (chain->links[i].error.code)
+			link_say(&chain->links[i], chain->links[i].error.text);
+}
+
+/*
+ * Ask one after the other until one says what the file is.  When none does, the error says it all.
+ */
 static int pin(struct chain *chain, struct error *err)
 {
 	static const struct source_read how = { .priority = SOURCE_DEMAND };
 	int r = 0, worst = -ENOENT;
 
+	chain->opening = true;
 	for (size_t i = 0; i < chain->n; i++) {
 		struct chain_link *link = &chain->links[i];
 		struct error why = { 0 };
@@ -366,6 +377,9 @@ static int pin(struct chain *chain, struct error *err)
 			link_succeeded(link, ATTEMPT_PROBE, 0, 0);
 		else
 			link_failed(link, ATTEMPT_PROBE, 0, &why);
+		chain->opening = r < 0;
+		if (r == 0)
+			tell_failures(chain);
 		pthread_mutex_unlock(&chain->lock);
 		if (r == 0)
 			return 0;

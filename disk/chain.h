@@ -18,7 +18,8 @@ struct chain_options {
 	struct source_options source;
 	unsigned int hedge_percent; /* most extra bytes that hedging may fetch; 0 turns it off */
 	/*
-	 * One line about a source that fails, is put aside, or is well again.  From any thread, one
+	 * One line about a source that fails, is put aside, or is well again; while the chain is
+	 * opened only when it does open, for its error says the same.  From any thread, one
 	 * call at a time; must not call the chain.
 	 */
 	void (*message)(void *arg, const char *text);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "cli/image.h"
 
 /* A path becomes absolute, for the machine outlives this directory; a URL stays. */
@@ -76,6 +77,43 @@ static bool given(const struct cli_call *call, const char *name)
 	return cli_option(call->verb, name, strlen(name)) && cli_given(call, name);
 }
 
+/* Numbers that the specification has in other units, where they were given. */
+static int add_numbers(const struct cli_call *call, json_t *disk, struct error *err)
+{
+	static const struct {
+		const char *option, *field;
+		uint64_t times;
+	} numbers[] = {
+		{ "deadline", "deadline_ms", 1000 },
+		{ "stall", "stall_ms", 1000 },
+		{ "hedge", "hedge_percent", 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		uint64_t n = given(call, numbers[i].option)
+		                     ? cli_number(call, numbers[i].option, 0) * numbers[i].times
+		                     : UINT64_MAX;
+
+		if (n != UINT64_MAX &&
+		    json_object_set_new(disk, numbers[i].field, json_integer((json_int_t)n)) < 0)
+			return error_sys(err, ENOMEM, "%s", numbers[i].option);
+	}
+	return 0;
+}
+
+int cli_disk_manners(const struct cli_call *call, json_t *disk, struct error *err)
+{
+	int r = 0;
+
+	if (given(call, "no-readahead"))
+		r = json_object_set_new(disk, "readahead", json_false());
+	if (r == 0 && given(call, "fill"))
+		r = json_object_set_new(disk, "fill",
+		                        json_pack("{sb sI}", "on", 1, "rate",
+		                                  (json_int_t)cli_number(call, "fill", 0)));
+	return r < 0 ? error_sys(err, ENOMEM, "disk") : 0;
+}
+
 int cli_disk_options(const struct cli_call *call, json_t **ret, struct error *err)
 {
 	bool trace = cli_option(call->verb, "no-trace", strlen("no-trace")) &&
@@ -91,12 +129,12 @@ int cli_disk_options(const struct cli_call *call, json_t **ret, struct error *er
 		r = add_place(call, disk, "ca", err);
 	if (r == 0)
 		r = add_place(call, disk, "credentials", err);
+	if (r == 0)
+		r = add_numbers(call, disk, err);
+	if (r == 0)
+		r = cli_disk_manners(call, disk, err);
 	if (r == 0 && format)
 		json_object_set_new(disk, "format", json_string(format));
-	if (r == 0 && given(call, "fill"))
-		json_object_set_new(disk, "fill",
-		                    json_pack("{sb sI}", "on", 1, "rate",
-		                              (json_int_t)cli_number(call, "fill", 0)));
 	if (r < 0)
 		json_decref(disk);
 	else

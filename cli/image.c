@@ -75,6 +75,10 @@ static struct source_options source_options(const struct cli_call *call)
 		options.ca_file = cli_text(call, "ca", NULL);
 	if (has_option(call, "credentials"))
 		options.credentials_file = cli_text(call, "credentials", NULL);
+	if (has_option(call, "deadline"))
+		options.deadline_ms = (uint32_t)cli_number(call, "deadline", 0) * 1000;
+	if (has_option(call, "stall"))
+		options.stall_ms = (uint32_t)cli_number(call, "stall", 0) * 1000;
 	return options;
 }
 
@@ -83,7 +87,9 @@ static int open_chain(const struct cli_call *call, const struct source_places *p
 {
 	const struct chain_options options = {
 		.source = source_options(call),
-		.hedge_percent = CHAIN_DEFAULT_HEDGE_PERCENT,
+		.hedge_percent = has_option(call, "hedge")
+		                         ? (unsigned int)cli_number(call, "hedge", 0)
+		                         : CHAIN_DEFAULT_HEDGE_PERCENT,
 		.message = say,
 		.arg = (void *)call,
 	};

@@ -65,7 +65,7 @@
 		  .type = CLI_FLAG,                                                                \
 		  .help = "Neither record the order in which the boot reads nor fetch ahead by "   \
 		          "an earlier record" },                                                   \
-		OPTION_FORMAT, OPTION_PARENT, OPTIONS_SOURCE
+		OPTION_NO_READAHEAD, OPTION_FORMAT, OPTION_PARENT, OPTIONS_SOURCE
 
 /* "2G" and 2 in the help above. */
 #define MACHINE_DEFAULT_CPUS   2

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "cli/disk-options.h"
 #include "disk/serve/control.h"
 #include "machine/machine.h"
@@ -21,13 +22,32 @@ void near_disk_free(struct near_disk *near)
 	free(near);
 }
 
-static int find_machine(const struct state *state, const char *name, int dir,
+/* A machine's sources were said when it was made. */
+static int refuse_image_options(const struct cli_call *call, struct error *err)
+{
+	static const char *const options[] = { "format",      "parent",   "source", "ca",
+		                               "credentials", "deadline", "stall",  "hedge" };
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (cli_option(call->verb, options[i], strlen(options[i])) &&
+		    cli_given(call, options[i]))
+			return cli_usage(err,
+			                 "--%s is for an image, and '%s' is a machine, which has "
+			                 "what it was made with",
+			                 options[i], call->arguments[0]);
+	return 0;
+}
+
+static int find_machine(const struct cli_call *call, const struct state *state, int dir,
                         struct near_disk *near, struct error *err)
 {
+	const char *name = call->arguments[0];
 	cleanup(manifest_free) struct manifest *manifest = NULL;
 	struct session_paths paths;
-	int r = manifest_load(dir, &manifest, err);
+	int r = refuse_image_options(call, err);
 
+	if (r == 0)
+		r = manifest_load(dir, &manifest, err);
 	if (r == 0)
 		r = session_paths(state, name, false, &paths, err);
 	if (r < 0)
@@ -35,7 +55,9 @@ static int find_machine(const struct state *state, const char *name, int dir,
 	memcpy(near->control, paths.disk_control, sizeof(near->control));
 	near->spec = json_deep_copy(manifest->disk);
 	near->image_dir = strdup(manifest->image_dir);
-	return near->spec && near->image_dir ? 0 : error_sys(err, ENOMEM, "%s", name);
+	if (!near->spec || !near->image_dir)
+		return error_sys(err, ENOMEM, "%s", name);
+	return cli_disk_manners(call, near->spec, err);
 }
 
 static int find_image(const struct cli_call *call, const struct state *state,
@@ -68,7 +90,7 @@ int near_disk_find(const struct cli_call *call, struct near_disk **ret, struct e
 		return r;
 	if (machine_name_check(name, NULL) == 0)
 		dir = machine_open(state, name, NULL);
-	r = dir >= 0 ? find_machine(state, name, dir, near, err)
+	r = dir >= 0 ? find_machine(call, state, dir, near, err)
 	             : find_image(call, state, near, err);
 	if (r < 0)
 		return r;

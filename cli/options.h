@@ -34,21 +34,44 @@
 			"other places of the same parent",                                      \
 	}
 
-/* What a chain needs: other places of the same file, certificates, credentials. */
-#define OPTIONS_SOURCE                                                                         \
-	{ .name = "source",                                                                    \
-	  .repeat = true,                                                                      \
-	  .type = CLI_IMAGE,                                                                   \
-	  .value = "URL[,priority=N][,digest=sha256:HEX]",                                     \
-	  .help = "Another place of the same file; lower priorities are asked first (IMAGE "   \
-		  "itself has 0, others 10 unless said). May be given more than once" },       \
-		{ .name = "ca",                                                                \
-		  .type = CLI_FILE,                                                            \
-		  .value = "FILE",                                                             \
-		  .help = "Certificate authorities (PEM) to trust in place of the system's" }, \
-	{                                                                                      \
-		.name = "credentials", .type = CLI_FILE, .value = "FILE",                      \
-		.help = "File with user names, passwords and tokens (sill-credentials(5))",    \
+#define OPTION_NO_READAHEAD                                                          \
+	{                                                                            \
+		.name = "no-readahead", .type = CLI_FLAG,                            \
+		.help = "Fetch only what is read, and not what a read makes likely", \
+	}
+
+/* What a chain needs: other places of the same file, certificates, credentials, its patience. */
+#define OPTIONS_SOURCE                                                                            \
+	{ .name = "source",                                                                       \
+	  .repeat = true,                                                                         \
+	  .type = CLI_IMAGE,                                                                      \
+	  .value = "URL[,priority=N][,digest=sha256:HEX]",                                        \
+	  .help = "Another place of the same file; lower priorities are asked first (IMAGE "      \
+		  "itself has 0, others 10 unless said). May be given more than once" },          \
+		{ .name = "ca",                                                                   \
+		  .type = CLI_FILE,                                                               \
+		  .value = "FILE",                                                                \
+		  .help = "Certificate authorities (PEM) to trust in place of the system's" },    \
+		{ .name = "credentials",                                                          \
+		  .type = CLI_FILE,                                                               \
+		  .value = "FILE",                                                                \
+		  .help = "File with user names, passwords and tokens (sill-credentials(5))" },   \
+		{ .name = "deadline",                                                             \
+		  .type = CLI_NUMBER,                                                             \
+		  .value = "SECONDS",                                                             \
+		  .low = 1,                                                                       \
+		  .high = 86400,                                                                  \
+		  .help = "A read that no source serves fails after so long; 60 unless said" },   \
+		{ .name = "stall",                                                                \
+		  .type = CLI_NUMBER,                                                             \
+		  .value = "SECONDS",                                                             \
+		  .low = 1,                                                                       \
+		  .high = 86400,                                                                  \
+		  .help = "A source that sends nothing for so long has failed; 10 unless said" }, \
+	{                                                                                         \
+		.name = "hedge", .type = CLI_NUMBER, .value = "PERCENT", .high = 100,             \
+		.help = "Ask the next source too when a read takes unusually long, for at "       \
+			"most so many percent of extra bytes; 5 unless said, 0 never",            \
 	}
 
 #endif

@@ -64,8 +64,6 @@ static int complete(const struct cli_call *call, const struct near_disk *near, s
 		json_object_set_new(near->spec, "control",
 		                    *control == '/' ? json_string(control)
 		                                    : json_sprintf("%s/%s", cwd, control));
-	if (cli_given(call, "no-readahead"))
-		json_object_set_new(near->spec, "readahead", json_false());
 	return 0;
 }
 
@@ -141,9 +139,7 @@ const struct cli_verb verb_disk_serve = {
 	               .value = "RATE",
 	               .help = "Fetch the whole image in the background, at most RATE bytes a "
 	                       "second" },
-	             { .name = "no-readahead",
-	               .type = CLI_FLAG,
-	               .help = "Fetch only what is read" },
+	             OPTION_NO_READAHEAD,
 	             { .name = "control",
 	               .type = CLI_FILE,
 	               .value = "SOCKET",

@@ -2,7 +2,7 @@
 # The command line: what is written wrongly costs one sentence and exit status 2, what fails one
 # sentence and 1; help, manual and completion agree with the table that parses.
 . "$SILL_SOURCE/tests/integration/lib.sh"
-need jq
+need jq socat
 
 docs=$SILL_BUILD/docs
 
@@ -80,6 +80,9 @@ what_is_written_wrongly_costs_one_sentence_and_status_2()
 		run . --source ,priority=1
 		run . --source b,priority=x
 		run . --source b,digest=md5:1
+		run a --deadline 0
+		run a --stall=x
+		run a --hedge 101
 		run . --parent ,priority=1
 		run . --parent b,priority=x
 		create
@@ -118,6 +121,9 @@ what_fails_costs_one_sentence_and_status_1()
 		eval "complains 1 sill $words"
 	done <<-'END'
 		run /nonexistent.vhd
+		disk info /nonexistent.vhd
+		disk check /nonexistent.vhd --source /nonexistent.raw
+		convert /nonexistent.vhd /tmp/nothing.raw
 		create /nonexistent.vhd --name x
 		create / --name x
 		create nosuch://x/y --name x
@@ -167,6 +173,22 @@ what_a_machine_was_made_with_is_what_info_says()
 	[ "$(info made .state)" = stopped ]
 	sill info made | has -e '^memory  *512 MiB'
 	sill delete -y made
+}
+
+how_long_sources_are_waited_for_is_what_was_said()
+{
+	local json=$SILL_STATE/machines/patient/machine.json
+	[ "$(sill create --name patient --deadline 7 --stall 2 --hedge 0 --no-readahead "$work/empty.img")" = patient ]
+	[ "$(jq -c '.disk | [.deadline_ms, .stall_ms, .hedge_percent, .readahead]' "$json")" = '[7000,2000,0,false]' ]
+	complains 2 sill disk fill patient --deadline 5
+	grep -q "'patient' is a machine" "$work/err"
+	sill delete -y patient
+	# A server that takes the connection and says nothing.
+	local port=$((RANDOM % 20000 + 20000))
+	background "$work/mute" socat -u "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr,fork" /dev/null
+	wait_for 10 lib_web_settled "$background_pid" "$port"
+	complains 1 sill disk info --stall 1 "http://127.0.0.1:$port/x.raw"
+	grep -q 'no byte for 1 s' "$work/err" || fail "$(cat "$work/err")"
 }
 
 every_verb_has_help_that_names_its_options_and_an_example()
@@ -287,6 +309,7 @@ run_tests \
 	without_a_terminal_nothing_is_deleted_unless_yes_is_said \
 	a_machine_without_a_name_is_called_after_its_image \
 	what_a_machine_was_made_with_is_what_info_says \
+	how_long_sources_are_waited_for_is_what_was_said \
 	every_verb_has_help_that_names_its_options_and_an_example \
 	the_manual_names_every_verb_and_option \
 	bash_completes_verbs_options_choices_and_machines \

@@ -107,6 +107,8 @@ int cli_disk_manners(const struct cli_call *call, json_t *disk, struct error *er
 
 	if (given(call, "no-readahead"))
 		r = json_object_set_new(disk, "readahead", json_false());
+	if (r == 0 && given(call, "no-sweep"))
+		r = json_object_set_new(disk, "sweep", json_false());
 	if (r == 0 && given(call, "fill"))
 		r = json_object_set_new(disk, "fill",
 		                        json_pack("{sb sI}", "on", 1, "rate",

@@ -11,7 +11,7 @@
  */
 int cli_disk_options(const struct cli_call *call, json_t **ret, struct error *err);
 
-/* Of these --fill and --no-readahead, which may be said of a machine's disk too. */
+/* Of these --fill, --no-readahead and --no-sweep, which may be said of a machine's disk too. */
 int cli_disk_manners(const struct cli_call *call, json_t *disk, struct error *err);
 
 #endif

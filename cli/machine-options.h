@@ -65,6 +65,11 @@
 		  .type = CLI_FLAG,                                                                \
 		  .help = "Neither record the order in which the boot reads nor fetch ahead by "   \
 		          "an earlier record" },                                                   \
+		{ .name = "no-sweep",                                                              \
+		  .type = CLI_FLAG,                                                                \
+		  .help = "While the machine starts for the first time, leave the link idle "      \
+		          "when it waits for nothing; without this it brings what may be read "    \
+		          "next" },                                                                \
 		OPTION_NO_READAHEAD, OPTION_FORMAT, OPTION_PARENT, OPTIONS_SOURCE
 
 /* "2G" and 2 in the help above. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/bits.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "machine/machine.h"
@@ -73,14 +74,14 @@ static void print_source(const json_t *source)
 
 static void print_fetched(const json_t *fetched)
 {
-	static const char *const kinds[] = { "demand", "trace", "readahead", "fill" };
+	static const char *const kinds[] = { "demand", "trace", "readahead", "sweep", "fill" };
 	uint64_t sum = 0;
 	char bytes[16];
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		sum += number_at(fetched, kinds[i]);
 	printf("%-*s %s", LABEL, "fetched", format_bytes(sum, bytes));
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		if (number_at(fetched, kinds[i]))
 			printf(", %s by %s", format_bytes(number_at(fetched, kinds[i]), bytes),
 			       kinds[i]);

@@ -12,8 +12,11 @@
  * While a trace is replayed readahead does not guess, and demand takes little more than it needs:
  * the trace knows better, and everything else would take the link from it.
  *
- * The fill walks over the disk until a whole walk has found nothing that is far.  It rests while the
- * guest misses, and takes its bytes from a bucket that its rate fills.
+ * The sweep keeps the link busy while a boot without a trace leaves it idle: firmware counts memory
+ * and a kernel unpacks itself for seconds in which everything that the boot will read could come.
+ * It goes over the disk from where the guest missed last, and ends with the boot.
+ *
+ * The fill (disk/fill.c) brings all of the disk near, in its own time.
  *
  * When a fetch fails all of this rests, longer each time; the piece goes back on the stack.
  */
@@ -25,18 +28,19 @@
 
 #include "base/bits.h"
 #include "disk/disk.h"
+#include "disk/fill.h"
 #include "disk/readahead.h"
 #include "util/clock.h"
 
 #define THREADS          8
-#define FILL_THREADS     2
 #define GUESS_THREADS    3
 #define STACK            256 /* pieces that wait; the oldest are forgotten */
 #define PIECE            (256 * KIB)
 #define GUESS_PIECE      (128 * KIB)
-#define FILL_PIECE       MIB
+#define SWEEP_FLIGHTS    6
+#define SWEEP_PIECE      (256 * KIB)
+#define SWEEP_SPAN       (32 * MIB) /* looked at in one turn */
 #define TRACE_GAP        (16 * KIB)
-#define GUEST_REST_NS    (300 * NS_PER_MS)
 #define FIRST_BACKOFF_NS (500 * NS_PER_MS)
 #define MOST_BACKOFF_NS  (30 * NS_PER_SEC)
 /* Hits are shown to readahead so long after a miss, counted in reads. */
@@ -82,11 +86,13 @@ struct ahead {
 	size_t n_stack;
 	unsigned int guess_flights;
 
-	bool fill_on, fill_complete, fill_missed;
-	uint64_t fill_rate, fill_tokens, fill_since_ns;
-	uint64_t fill_at;
-	bool fill_found; /* something far in this walk */
-	unsigned int fill_flights;
+	bool sweeping, sweep_looking;
+	struct walk sweep;
+	struct trace_run sweep_far; /* data that it has found */
+	uint64_t sweep_turn;        /* times that it was sent elsewhere */
+	unsigned int sweep_flights;
+
+	struct fill fill;
 };
 
 /* With the lock. */
@@ -123,6 +129,7 @@ static void forget_plan(struct ahead *ahead)
 void ahead_boot_over(struct ahead *ahead)
 {
 	pthread_mutex_lock(&ahead->lock);
+	ahead->sweeping = false;
 	if (ahead->next_plan == ahead->n_plan)
 		forget_plan(ahead);
 	pthread_mutex_unlock(&ahead->lock);
@@ -169,84 +176,78 @@ static bool take_stack(struct ahead *ahead, struct work *ret)
 	return true;
 }
 
-/* With the lock: bytes that the rate allows now; 0: *wake says when there will be some. */
-static uint64_t fill_allowance(struct ahead *ahead, uint64_t now, uint64_t *wake)
+/* With the lock: a piece of the sweep, once the engine has found it. */
+static bool take_sweep(struct ahead *ahead, struct work *ret)
 {
-	uint64_t least = min_u64(
-		FILL_PIECE, max_u64(round_down(ahead->fill_rate / 4, NEAR_BLOCK), 16 * NEAR_BLOCK));
-	double fresh;
-
-	if (ahead->fill_rate == 0)
-		return FILL_PIECE;
-	fresh = (double)(now - ahead->fill_since_ns) / NS_PER_SEC * (double)ahead->fill_rate;
-	ahead->fill_since_ns = now;
-	/* Saved up for a second at most. */
-	ahead->fill_tokens = fresh > (double)ahead->fill_rate
-	                             ? ahead->fill_rate
-	                             : min_u64(ahead->fill_tokens + (uint64_t)fresh,
-	                                       max_u64(ahead->fill_rate, least));
-	if (ahead->fill_tokens >= least)
-		return least;
-	*wake = min_u64(*wake, now +
-	                               (uint64_t)((double)(least - ahead->fill_tokens) /
-	                                          (double)ahead->fill_rate * (double)NS_PER_SEC) +
-	                               NS_PER_MS);
-	return 0;
+	if (!ahead->sweeping || ahead->sweep_flights >= SWEEP_FLIGHTS || ahead->sweep_far.len == 0)
+		return false;
+	*ret = (struct work){ .off = ahead->sweep_far.off,
+		              .len = min_u64(ahead->sweep_far.len, SWEEP_PIECE),
+		              .reason = FETCH_SWEEP };
+	ahead->sweep_far.off += ret->len;
+	ahead->sweep_far.len -= ret->len;
+	ahead->sweep_flights++;
+	return true;
 }
 
-/* With the lock: a walk has come to the end of the disk. */
-static void fill_walked(struct ahead *ahead)
+/* With the lock: is somebody to find out where the sweep goes on? */
+static bool sweep_wants_to_look(const struct ahead *ahead)
 {
-	ahead->fill_at = 0;
-	if (ahead->fill_found) {
-		ahead->fill_found = false;
-		return;
+	return ahead->sweeping && !ahead->sweep_looking && ahead->sweep_far.len == 0 &&
+	       ahead->sweep_flights < SWEEP_FLIGHTS;
+}
+
+/*
+ * Find the next data that is far, for the sweep.  Zeros are passed over and not recorded: of a
+ * large disk they are the most, and the image's tables know them.  With the lock, which is let go
+ * meanwhile.
+ */
+static void sweep_look(struct ahead *ahead)
+{
+	struct walk walk = ahead->sweep;
+	struct trace_run far = { 0 };
+	struct error err = { 0 };
+	uint64_t turn = ahead->sweep_turn, end;
+	int found = walk_next(&walk, SWEEP_SPAN, &far), r = 0;
+
+	end = far.off + far.len;
+	ahead->sweep_looking = true;
+	pthread_mutex_unlock(&ahead->lock);
+	if (found > 0)
+		r = fetch_find_data(ahead->fetch, &far.off, &far.len, &err);
+	pthread_mutex_lock(&ahead->lock);
+	ahead->sweep_looking = false;
+	if (found <= 0 || r < 0) {
+		/* A map that cannot be read now is met by the guest, who is told. */
+		ahead->sweeping = false;
+	} else if (turn == ahead->sweep_turn) {
+		ahead->sweep_far = far;
+		if (far.len > 0)
+			walk_back(&walk, end - (far.off + far.len));
+		ahead->sweep = walk;
 	}
-	ahead->fill_complete = true;
-	messages_add(ahead->messages, "the disk is complete: it needs no source any more");
+	pthread_cond_broadcast(&ahead->work);
 }
 
-/* With the lock: the next piece of the fill; false with *wake when it has to wait. */
+/* With the lock: the sweep goes on behind what the guest has just missed. */
+static void sweep_turns(struct ahead *ahead, uint64_t off)
+{
+	ahead->sweep_turn++;
+	ahead->sweep_far.len = 0;
+	walk_from(&ahead->sweep, off);
+	pthread_cond_signal(&ahead->work);
+}
+
+/* With the lock. */
 static bool take_fill(struct ahead *ahead, uint64_t now, struct work *ret, uint64_t *wake)
 {
-	uint64_t missed = __atomic_load_n(&ahead->missed_ns, __ATOMIC_RELAXED), most, run;
+	uint64_t missed = __atomic_load_n(&ahead->missed_ns, __ATOMIC_RELAXED);
+	struct trace_run run;
 
-	if (!ahead->fill_on || ahead->fill_complete || ahead->fill_flights >= FILL_THREADS)
+	if (!fill_take(&ahead->fill, now, missed, &run, wake))
 		return false;
-	if (missed && now < missed + GUEST_REST_NS) {
-		*wake = min_u64(*wake, missed + GUEST_REST_NS);
-		return false;
-	}
-	most = fill_allowance(ahead, now, wake);
-	while (most > 0 && ahead->fill_at < ahead->size) {
-		uint64_t block = ahead->fill_at / NEAR_BLOCK;
-		int state = near_state(ahead->near, block,
-		                       div_round_up(ahead->size - ahead->fill_at, NEAR_BLOCK), &run,
-		                       NULL);
-
-		if (state < 0) {
-			*wake = min_u64(*wake, now + NS_PER_SEC);
-			return false;
-		}
-		if (state == NEAR_FAR) {
-			uint64_t left = min_u64(ahead->size - ahead->fill_at, run * NEAR_BLOCK);
-
-			*ret = (struct work){ ahead->fill_at, min_u64(left, most), FETCH_FILL };
-			ahead->fill_at += ret->len;
-			ahead->fill_tokens -= min_u64(ret->len, ahead->fill_tokens);
-			ahead->fill_found = true;
-			ahead->fill_flights++;
-			return true;
-		}
-		ahead->fill_at = min_u64(ahead->size, (block + run) * NEAR_BLOCK);
-	}
-	/* What is under way may fail: a walk ends when nothing is. */
-	if (most > 0 && ahead->fill_flights == 0) {
-		fill_walked(ahead);
-		/* Demand flights can be all that is left: do not turn in circles. */
-		*wake = min_u64(*wake, now + 100 * NS_PER_MS);
-	}
-	return false;
+	*ret = (struct work){ run.off, run.len, FETCH_FILL };
+	return true;
 }
 
 /* With the lock; false with *wake, perhaps for ever, when there is nothing to do now. */
@@ -263,13 +264,16 @@ static bool take(struct ahead *ahead, struct work *ret, uint64_t *wake)
 		*wake = now + NS_PER_SEC;
 		return false;
 	}
+	if (now > ahead->opened_ns + BOOT_NS)
+		ahead->sweeping = false;
 	if (ahead->plan && ahead->next_plan == ahead->n_plan) {
 		if (now > ahead->opened_ns + BOOT_NS)
 			forget_plan(ahead);
 		else
 			*wake = ahead->opened_ns + BOOT_NS;
 	}
-	return take_trace(ahead, ret) || take_stack(ahead, ret) || take_fill(ahead, now, ret, wake);
+	return take_trace(ahead, ret) || take_stack(ahead, ret) || take_sweep(ahead, ret) ||
+	       take_fill(ahead, now, ret, wake);
 }
 
 /* With the lock: is a part of the trace still to come, or under way, or to be tried again? */
@@ -286,7 +290,9 @@ static bool replaying(const struct ahead *ahead)
 static void finished(struct ahead *ahead, const struct work *work, int r, const struct error *err)
 {
 	if (work->reason == FETCH_FILL)
-		ahead->fill_flights--;
+		fill_finished(&ahead->fill);
+	if (work->reason == FETCH_SWEEP)
+		ahead->sweep_flights--;
 	if (work->reason == FETCH_TRACE)
 		ahead->plan_flights--;
 	if (work->reason == FETCH_READAHEAD)
@@ -297,7 +303,7 @@ static void finished(struct ahead *ahead, const struct work *work, int r, const 
 		ahead->backoff_ns =
 			min_u64(MOST_BACKOFF_NS, max_u64(FIRST_BACKOFF_NS, 2 * ahead->backoff_ns));
 		ahead->rest_until_ns = now_ns() + ahead->backoff_ns;
-		if (work->reason != FETCH_FILL)
+		if (work->reason != FETCH_FILL && work->reason != FETCH_SWEEP)
 			push(ahead, work);
 		messages_addf(ahead->messages, "fetching ahead: %s", err->text);
 	}
@@ -322,6 +328,10 @@ static void *ahead_thread(void *arg)
 		int r;
 
 		if (!take(ahead, &work, &wake)) {
+			if (sweep_wants_to_look(ahead)) {
+				sweep_look(ahead);
+				continue;
+			}
 			until = timespec_of(wake);
 			if (wake == UINT64_MAX)
 				pthread_cond_wait(&ahead->work, &ahead->lock);
@@ -368,11 +378,12 @@ void ahead_guest_has_read(struct ahead *ahead, uint64_t off, uint64_t len, bool 
 	if (!worth_showing(ahead, missed))
 		return;
 	pthread_mutex_lock(&ahead->lock);
-	if (missed && ahead->fill_complete) {
-		/* A block was found rotten and forgotten. */
-		ahead->fill_complete = false;
+	if (missed) {
+		fill_guest_missed(&ahead->fill);
 		pthread_cond_signal(&ahead->work);
 	}
+	if (missed && ahead->sweeping)
+		sweep_turns(ahead, off + len);
 	if (ahead->guessing)
 		n = readahead_read(ahead->readahead, off, len, missed, pieces);
 	/* A stack: the most useful one is pushed last. */
@@ -385,15 +396,7 @@ void ahead_guest_has_read(struct ahead *ahead, uint64_t off, uint64_t len, bool 
 void ahead_set_fill(struct ahead *ahead, bool on, uint64_t rate)
 {
 	pthread_mutex_lock(&ahead->lock);
-	ahead->fill_on = on;
-	if (rate != DISK_KEEP_RATE)
-		ahead->fill_rate = rate;
-	ahead->fill_tokens = 0;
-	ahead->fill_since_ns = now_ns();
-	/* What was complete may have lost rotten blocks since. */
-	ahead->fill_complete = false;
-	ahead->fill_found = false;
-	ahead->fill_at = 0;
+	fill_set(&ahead->fill, on, rate);
 	pthread_cond_broadcast(&ahead->work);
 	pthread_mutex_unlock(&ahead->lock);
 }
@@ -401,14 +404,14 @@ void ahead_set_fill(struct ahead *ahead, bool on, uint64_t rate)
 /* With the lock. */
 static const char *fill_state(const struct ahead *ahead)
 {
-	uint64_t now = now_ns(), missed = __atomic_load_n(&ahead->missed_ns, __ATOMIC_RELAXED);
+	uint64_t now = now_ns(), missed = __atomic_load_n(&ahead->missed_ns, __ATOMIC_RELAXED), end;
 
-	if (ahead->fill_complete)
+	if (ahead->fill.complete)
 		return "complete";
-	if (!ahead->fill_on)
+	if (!ahead->fill.on)
 		/* What had begun is brought to its end. */
-		return ahead->fill_flights > 0 ? "running" : "off";
-	if (now < ahead->rest_until_ns || (missed && now < missed + GUEST_REST_NS) ||
+		return ahead->fill.flights > 0 ? "running" : "off";
+	if (now < ahead->rest_until_ns || fill_rests(now, missed, &end) ||
 	    fetch_near_is_full(ahead->fetch))
 		return "waiting";
 	return "running";
@@ -419,8 +422,8 @@ int ahead_status(struct ahead *ahead, json_t *fill, json_t *trace)
 	int r = 0;
 
 	pthread_mutex_lock(&ahead->lock);
-	r |= json_object_set_new(fill, "on", json_boolean(ahead->fill_on));
-	r |= json_object_set_new(fill, "rate", json_integer((json_int_t)ahead->fill_rate));
+	r |= json_object_set_new(fill, "on", json_boolean(ahead->fill.on));
+	r |= json_object_set_new(fill, "rate", json_integer((json_int_t)ahead->fill.rate));
 	r |= json_object_set_new(fill, "state", json_string(fill_state(ahead)));
 	r |= json_object_set_new(trace, "replay",
 	                         json_string(ahead->n_plan == 0 ? "none"
@@ -461,6 +464,10 @@ int ahead_new(const struct ahead_options *options, struct ahead **ret, struct er
 		if (!ahead->readahead)
 			return error_sys(err, ENOMEM, "readahead");
 	}
+	fill_init(&ahead->fill, options->near, options->size, options->messages);
+	ahead->sweep = (struct walk){ .near = options->near, .size = options->size };
+	walk_from(&ahead->sweep, 0);
+	ahead->sweeping = options->sweep && !ahead->plan;
 	choose_manners(ahead);
 	for (; ahead->n_threads < THREADS; ahead->n_threads++) {
 		r = pthread_create(&ahead->threads[ahead->n_threads], NULL, ahead_thread, ahead);

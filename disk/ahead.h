@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fetching that no guest waits for: replay of a trace, readahead, background fill.
+ * Fetching that no guest waits for: replay of a trace, readahead, the sweep of a boot, background
+ * fill.
  *
  * Threads: all functions, any number at once, except new and free.
  */
@@ -20,6 +21,7 @@ struct ahead_options {
 	struct messages *messages;
 	uint64_t size;
 	bool readahead;
+	bool sweep; /* a boot: while the link is idle fetch what may be read, without a trace */
 	const struct trace *trace; /* to replay; NULL: none; not needed after ahead_new() */
 };
 
@@ -35,7 +37,9 @@ void ahead_guest_misses(struct ahead *ahead);
  * missed.
  */
 void ahead_guest_has_read(struct ahead *ahead, uint64_t off, uint64_t len, bool missed);
-/* The boot is over: readahead may guess again where a trace ruled it out. */
+/*
+ * The boot is over: the sweep ends, and readahead may guess again where a trace ruled it out.
+ */
 void ahead_boot_over(struct ahead *ahead);
 
 /* `rate` may be DISK_KEEP_RATE. */

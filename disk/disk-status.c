@@ -48,10 +48,11 @@ static void add_fetched(struct disk *disk, json_t *status)
 
 	fetch_stats(disk->fetch, &stats);
 	json_object_set_new(status, "fetched_bytes",
-	                    json_pack("{s:I, s:I, s:I, s:I}", "demand",
+	                    json_pack("{s:I, s:I, s:I, s:I, s:I}", "demand",
 	                              (json_int_t)stats.bytes[FETCH_DEMAND], "trace",
 	                              (json_int_t)stats.bytes[FETCH_TRACE], "readahead",
-	                              (json_int_t)stats.bytes[FETCH_READAHEAD], "fill",
+	                              (json_int_t)stats.bytes[FETCH_READAHEAD], "sweep",
+	                              (json_int_t)stats.bytes[FETCH_SWEEP], "fill",
 	                              (json_int_t)stats.bytes[FETCH_FILL]));
 	add(status, "flights", stats.flights);
 	add(status, "joined", stats.joined);
@@ -71,6 +72,7 @@ json_t *disk_status(struct disk *disk)
 	add(status, "hits", reads - misses);
 	add(status, "misses", misses);
 	json_object_set_new(status, "hit_rate", json_real(percent(reads - misses, reads)));
+	add(status, "waited_ms", disk_waited_ns(disk) / NS_PER_MS);
 	add(status, "writes", __atomic_load_n(&disk->writes, __ATOMIC_RELAXED));
 	add_fetched(disk, status);
 	/* Before the far is open there is nothing to tell about its sources. */

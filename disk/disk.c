@@ -47,6 +47,27 @@ int disk_guest_error(int r, struct error *err)
 	return -EIO;
 }
 
+/* From the first of several reads that wait at once to the last, time counts once. */
+static void note_waiting(struct disk *disk, bool begins)
+{
+	pthread_mutex_lock(&disk->wait_lock);
+	if (begins && disk->waiting++ == 0)
+		disk->waiting_from_ns = now_ns();
+	if (!begins && --disk->waiting == 0)
+		disk->waited_ns += now_ns() - disk->waiting_from_ns;
+	pthread_mutex_unlock(&disk->wait_lock);
+}
+
+uint64_t disk_waited_ns(struct disk *disk)
+{
+	uint64_t ns;
+
+	pthread_mutex_lock(&disk->wait_lock);
+	ns = disk->waited_ns + (disk->waiting ? now_ns() - disk->waiting_from_ns : 0);
+	pthread_mutex_unlock(&disk->wait_lock);
+	return ns;
+}
+
 int disk_read_noted(struct disk *disk, void *buf, size_t len, uint64_t off, struct error *err)
 {
 	uint64_t missing;
@@ -58,7 +79,9 @@ int disk_read_noted(struct disk *disk, void *buf, size_t len, uint64_t off, stru
 	r = near_read(disk->near, buf, len, off, &missing, err);
 	if (r == -ENODATA) {
 		ahead_guest_misses(disk->ahead);
+		note_waiting(disk, true);
 		r = fetch_read(disk->fetch, buf, len, off, &waited, err);
+		note_waiting(disk, false);
 		if (waited)
 			__atomic_fetch_add(&disk->misses, 1, __ATOMIC_RELAXED);
 	}
@@ -159,6 +182,7 @@ void disk_close(struct disk *disk)
 	for (size_t i = 0; i < WRITE_LOCKS; i++)
 		pthread_mutex_destroy(&disk->write_locks[i]);
 	pthread_mutex_destroy(&disk->trace_lock);
+	pthread_mutex_destroy(&disk->wait_lock);
 	messages_destroy(&disk->messages);
 	free(disk);
 }
@@ -173,6 +197,7 @@ static struct disk *disk_new(void)
 	disk->opened_ns = now_ns();
 	messages_init(&disk->messages);
 	pthread_mutex_init(&disk->trace_lock, NULL);
+	pthread_mutex_init(&disk->wait_lock, NULL);
 	for (size_t i = 0; i < WRITE_LOCKS; i++)
 		pthread_mutex_init(&disk->write_locks[i], NULL);
 	return disk;
@@ -186,6 +211,7 @@ static int assemble(struct disk *disk, const struct disk_parts *parts, struct er
 		.messages = &disk->messages,
 		.size = parts->size,
 		.readahead = parts->readahead,
+		.sweep = parts->sweep,
 	};
 	int r;
 
@@ -252,6 +278,7 @@ int disk_open(const struct disk_spec *spec, struct disk **ret, struct error *err
 		.trace_record = spec->trace_record,
 		.trace_replay = spec->trace_replay,
 		.readahead = spec->readahead,
+		.sweep = spec->sweep && spec->readahead,
 		.fill = spec->fill,
 		.fill_rate = spec->fill_rate,
 	};

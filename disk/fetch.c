@@ -223,9 +223,13 @@ static void keep_failed(struct fetch *fetch, const struct error *err)
 
 static enum source_priority priority_of(enum fetch_reason reason)
 {
-	return reason == FETCH_DEMAND ? SOURCE_DEMAND
-	       : reason == FETCH_FILL ? SOURCE_BACKGROUND
-	                              : SOURCE_TRACE;
+	static const enum source_priority priorities[FETCH_REASONS] = {
+		[FETCH_DEMAND] = SOURCE_DEMAND,   [FETCH_TRACE] = SOURCE_TRACE,
+		[FETCH_READAHEAD] = SOURCE_TRACE, [FETCH_SWEEP] = SOURCE_BACKGROUND,
+		[FETCH_FILL] = SOURCE_BACKGROUND,
+	};
+
+	return priorities[reason];
 }
 
 /* Fetch the piece that begins at `off`; *ret_end is where it ends. */
@@ -549,4 +553,25 @@ int fetch_ahead(struct fetch *fetch, uint64_t off, uint64_t len, enum fetch_reas
 	while (r == 0 && at < end && !fetch_near_is_full(fetch))
 		r = ahead_step(fetch, &at, end, reason, err);
 	return r;
+}
+
+int fetch_find_data(struct fetch *fetch, uint64_t *off, uint64_t *len, struct error *err)
+{
+	struct source_read how = { .priority = SOURCE_BACKGROUND };
+	uint64_t at = round_down(*off, NEAR_BLOCK), end = up(fetch, *off + *len, NEAR_BLOCK), n;
+	enum image_extent kind = IMAGE_EXTENT_ZERO;
+	struct image *image;
+	int r = far_image(fetch->far, &image, err);
+
+	for (n = 0; r == 0 && at < end && kind == IMAGE_EXTENT_ZERO; at += n) {
+		r = image_map(image, at, end - at, &how, &kind, &n, err);
+		if (r < 0 || kind != IMAGE_EXTENT_ZERO)
+			break;
+	}
+	if (r < 0)
+		return r;
+	/* Blocks are kept whole. */
+	*off = min_u64(round_down(at, NEAR_BLOCK), end);
+	*len = kind == IMAGE_EXTENT_ZERO ? 0 : min_u64(end, at + n) - *off;
+	return 0;
 }

@@ -21,6 +21,7 @@ enum fetch_reason {
 	FETCH_DEMAND,
 	FETCH_TRACE,
 	FETCH_READAHEAD,
+	FETCH_SWEEP,
 	FETCH_FILL,
 	FETCH_REASONS,
 };
@@ -58,6 +59,12 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, uint64_t off, bool *r
  */
 int fetch_ahead(struct fetch *fetch, uint64_t off, uint64_t len, enum fetch_reason reason,
                 struct error *err);
+
+/*
+ * Pass over what the image's tables say is zero at the front of a range: *off stands at the data
+ * behind it, and *len is that data's length inside the range, 0 when there is none.
+ */
+int fetch_find_data(struct fetch *fetch, uint64_t *off, uint64_t *len, struct error *err);
 
 /* Did the cache refuse content lately because its file system is full? */
 bool fetch_near_is_full(struct fetch *fetch);

@@ -45,6 +45,12 @@ struct disk {
 	 */
 	pthread_mutex_t write_locks[WRITE_LOCKS];
 
+	/* How long guest reads have waited for sources. */
+	pthread_mutex_t wait_lock; /* guards the three below */
+	unsigned int waiting;      /* reads, now */
+	uint64_t waiting_from_ns;  /* the first of them */
+	uint64_t waited_ns;        /* before that */
+
 	/* With __atomic. */
 	uint64_t reads, misses, writes;
 	uint64_t first_read_ns;
@@ -60,7 +66,7 @@ struct disk_parts {
 	bool writable;
 	uint8_t image_id[32];
 	int trace_dir; /* -1: none; owned from success on */
-	bool trace_record, trace_replay, readahead, fill;
+	bool trace_record, trace_replay, readahead, sweep, fill;
 	uint64_t fill_rate;
 };
 
@@ -72,6 +78,9 @@ int disk_check_range(const struct disk *disk, uint64_t len, uint64_t off, struct
 int disk_guest_error(int r, struct error *err);
 /* A read on behalf of the guest, noted where a trace is recorded. */
 int disk_read_noted(struct disk *disk, void *buf, size_t len, uint64_t off, struct error *err);
+
+/* The time in which at least one guest read was waiting for a source. */
+uint64_t disk_waited_ns(struct disk *disk);
 
 /* disk-trace.c */
 int disk_trace_setup(struct disk *disk, bool record, bool replay, struct error *err);

@@ -246,6 +246,7 @@ static const struct field fields[] = {
 	{ "stall_ms", parse_whole, AT(stall_ms), 1, 86400000, false },
 	{ "trace", parse_trace, 0, 0, 0, false },
 	{ "readahead", parse_flag, AT(readahead), 0, 0, false },
+	{ "sweep", parse_flag, AT(sweep), 0, 0, false },
 	{ "control", parse_path, AT(control), 0, 0, false },
 };
 #undef AT

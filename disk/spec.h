@@ -22,7 +22,7 @@ struct disk_spec {
 	uint64_t stall_ms;    /* likewise */
 	bool trace_record;
 	bool trace_replay;
-	bool readahead;
+	bool readahead, sweep;
 	char *control; /* path of the control socket; NULL: none */
 };
 

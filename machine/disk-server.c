@@ -54,6 +54,9 @@ static int write_spec(const struct manifest *manifest, const struct disk_server_
 	    json_object_set_new(spec, "image", json_string(manifest->image_dir)) < 0 ||
 	    json_object_set_new(spec, "control", json_string(paths->control)) < 0)
 		r = -ENOMEM;
+	/* A machine boots; what the link can bring meanwhile it brings, unless somebody said no. */
+	if (!json_object_get(spec, "sweep") && json_object_set_new(spec, "sweep", json_true()) < 0)
+		r = -ENOMEM;
 	if (json_object_set_new(spec, "layers", layers) < 0)
 		r = -ENOMEM;
 	text = r == 0 ? json_dumps(spec, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;

@@ -178,8 +178,8 @@ what_a_machine_was_made_with_is_what_info_says()
 how_long_sources_are_waited_for_is_what_was_said()
 {
 	local json=$SILL_STATE/machines/patient/machine.json
-	[ "$(sill create --name patient --deadline 7 --stall 2 --hedge 0 --no-readahead "$work/empty.img")" = patient ]
-	[ "$(jq -c '.disk | [.deadline_ms, .stall_ms, .hedge_percent, .readahead]' "$json")" = '[7000,2000,0,false]' ]
+	[ "$(sill create --name patient --deadline 7 --stall 2 --hedge 0 --no-readahead --no-sweep "$work/empty.img")" = patient ]
+	[ "$(jq -c '.disk | [.deadline_ms, .stall_ms, .hedge_percent, .readahead, .sweep]' "$json")" = '[7000,2000,0,false,false]' ]
 	complains 2 sill disk fill patient --deadline 5
 	grep -q "'patient' is a machine" "$work/err"
 	sill delete -y patient

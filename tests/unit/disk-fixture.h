@@ -32,7 +32,8 @@ struct far_file {
 	uint64_t deliver_to;         /* bytes of the file behind this do not arrive yet */
 	int fail;                    /* errno of every read; 0: none */
 	uint64_t zero_from, zero_to; /* a range that says it is zero */
-	unsigned int waiting;        /* reads that wait for `deliver_to` */
+	bool hold_background;        /* reads of least priority do not begin */
+	unsigned int waiting;        /* reads that wait for one of the two */
 	struct far_read {
 		uint64_t off, len;
 		enum source_priority priority;
@@ -68,7 +69,8 @@ static int far_source_read(struct source *src, void *buf, size_t len, uint64_t o
 		file->log[file->n_log++] =
 			(struct far_read){ off, len, how ? how->priority : SOURCE_DEMAND };
 	while (at < end && r == 0) {
-		uint64_t to = min_u64(end, file->deliver_to);
+		bool held = file->hold_background && how && how->priority == SOURCE_BACKGROUND;
+		uint64_t to = held ? at : min_u64(end, file->deliver_to);
 
 		if (file->fail) {
 			r = error_set(err, file->fail, "the far file is broken");
@@ -144,6 +146,14 @@ static void far_set(struct far_file *file, uint64_t deliver_to, int fail)
 	pthread_mutex_lock(&file->lock);
 	file->deliver_to = deliver_to;
 	file->fail = fail;
+	pthread_cond_broadcast(&file->changed);
+	pthread_mutex_unlock(&file->lock);
+}
+
+static __attribute__((unused)) void far_hold_background(struct far_file *file, bool hold)
+{
+	pthread_mutex_lock(&file->lock);
+	file->hold_background = hold;
 	pthread_cond_broadcast(&file->changed);
 	pthread_mutex_unlock(&file->lock);
 }

@@ -122,6 +122,7 @@ TEST(a_boot_is_recorded_and_replayed_in_its_order)
 	snprintf(path, sizeof(path), "%s/trace", other->cache);
 	assert_int_equal(linkat(world->parts.trace_dir, "trace", AT_FDCWD, path, 0), 0);
 	other->parts.trace_replay = true;
+	other->parts.readahead = other->parts.sweep = true;
 	world_open(other);
 	wait_until_text(other, "trace", "replay", "done");
 	/* The first in the plan is the first that was read, and little more than that was fetched. */
@@ -261,6 +262,80 @@ TEST(a_miss_brings_its_neighbourhood_near)
 	world_free(world);
 }
 
+/* How many reads of least priority the sweep has under way. */
+#define SWEEPING 6
+
+TEST(a_sweep_brings_data_near_and_no_zeros)
+{
+	struct world *world = world_new(72 * MIB + 512);
+
+	world->far.zero_from = 2 * MIB;
+	world->far.zero_to = 70 * MIB;
+	memset(world->far.data + 2 * MIB, 0, 68 * MIB);
+	world->parts.sweep = true;
+	world_open(world);
+	while (status_of(world, "near_blocks") < (json_int_t)(4 * MIB / BLOCK + 1))
+		sched_yield();
+	/* What is near is all data: what is zero has not been recorded. */
+	assert_int_equal(status_of(world, "near_blocks"), 4 * MIB / BLOCK + 1);
+	assert_int_equal(far_bytes(&world->far), 4 * MIB + 512);
+	for (size_t i = 0; i < world->far.n_log; i++)
+		assert_int_equal(world->far.log[i].priority, SOURCE_BACKGROUND);
+	world_free(world);
+}
+
+TEST(a_sweep_goes_on_behind_the_latest_miss)
+{
+	struct world *world = world_new(64 * MIB);
+
+	world->parts.sweep = true;
+	world->far.hold_background = true;
+	world_open(world);
+	far_wait_waiting(&world->far, SWEEPING);
+	expect_far(world, 40 * MIB, BLOCK);
+	assert_int_equal(far_reads(&world->far), SWEEPING + 1);
+	far_hold_background(&world->far, false);
+	while (far_reads(&world->far) < SWEEPING + 2)
+		sched_yield();
+	assert_true(world->far.log[0].off < 4 * MIB);
+	assert_true(world->far.log[SWEEPING + 1].off > 40 * MIB);
+	world_free(world);
+}
+
+TEST(a_sweep_ends_with_the_boot)
+{
+	struct world *world = world_new(64 * MIB);
+
+	world->parts.sweep = true;
+	world->far.hold_background = true;
+	world_open(world);
+	far_wait_waiting(&world->far, SWEEPING);
+	assert_int_equal(disk_trace_stop(world->disk, NULL), 0);
+	far_hold_background(&world->far, false);
+	while (status_of(world, "flights") > 0)
+		sched_yield();
+	world_close(world);
+	assert_int_equal(far_reads(&world->far), SWEEPING);
+	world_free(world);
+}
+
+TEST(time_counts_as_waited_only_while_a_read_waits)
+{
+	struct world *world = world_new(MIB);
+	struct reader reader;
+
+	world_open(world);
+	far_set(&world->far, 0, 0);
+	reader_start(&reader, world, 0, BLOCK);
+	far_wait_waiting(&world->far, 1);
+	while (status_of(world, "waited_ms") == 0)
+		sched_yield();
+	far_set(&world->far, NO_LIMIT, 0);
+	assert_int_equal(reader_end(&reader), 0);
+	assert_int_equal(disk_waited_ns(world->disk), disk_waited_ns(world->disk));
+	world_free(world);
+}
+
 TEST(without_readahead_a_miss_brings_its_chunk_near)
 {
 	struct world *world = world_opened(16 * MIB);
@@ -285,6 +360,10 @@ int main(void)
 		CASE(a_boot_that_reads_something_else_renews_the_trace),
 		CASE(a_damaged_trace_costs_a_message_and_nothing_else),
 		CASE(a_miss_brings_its_neighbourhood_near),
+		CASE(a_sweep_brings_data_near_and_no_zeros),
+		CASE(a_sweep_goes_on_behind_the_latest_miss),
+		CASE(a_sweep_ends_with_the_boot),
+		CASE(time_counts_as_waited_only_while_a_read_waits),
 		CASE(without_readahead_a_miss_brings_its_chunk_near),
 	};
 

@@ -32,7 +32,7 @@ TEST(every_field_finds_its_place)
 	              "\"parent\":\"http://a/p\",\"credentials\":\"/c\",\"ca\":\"/ca\","
 	              "\"layers\":[\"/l1\",\"/l2\"],\"fill\":{\"on\":true,\"rate\":5000},"
 	              "\"hedge_percent\":7,\"deadline_ms\":1000,\"stall_ms\":200,"
-	              "\"trace\":{\"record\":true,\"replay\":true},\"readahead\":false,"
+	              "\"trace\":{\"record\":true,\"replay\":true},\"readahead\":false,\"sweep\":true,"
 	              "\"control\":\"/s\"}",
 	              &spec, &err),
 		0);
@@ -54,7 +54,7 @@ TEST(every_field_finds_its_place)
 	assert_int_equal(spec->hedge_percent, 7);
 	assert_int_equal(spec->deadline_ms, 1000);
 	assert_int_equal(spec->stall_ms, 200);
-	assert_true(spec->trace_record && spec->trace_replay && !spec->readahead);
+	assert_true(spec->trace_record && spec->trace_replay && !spec->readahead && spec->sweep);
 	assert_string_equal(spec->control, "/s");
 	disk_spec_free(spec);
 }
@@ -83,7 +83,8 @@ TEST(the_least_specification_has_the_documented_defaults)
 	assert_int_equal(spec->format, IMAGE_AUTO);
 	assert_int_equal(spec->n_layers, 0);
 	assert_int_equal(spec->hedge_percent, 5);
-	assert_true(!spec->fill && !spec->trace_record && !spec->trace_replay && spec->readahead);
+	assert_true(!spec->fill && !spec->trace_record && !spec->trace_replay && spec->readahead &&
+	            !spec->sweep);
 	disk_spec_free(spec);
 }
 

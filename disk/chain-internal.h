@@ -79,7 +79,7 @@ struct chain {
 	unsigned int n_workers, n_idle, n_low, n_queued;
 	pthread_t keeper;
 	bool has_keeper, pinned, used, stopping;
-	bool opening; /* failures are told by chain_open(), or by its error */
+	bool opening;         /* failures are told by chain_open(), or by its error */
 	unsigned int waiting; /* readers without any source to ask */
 	uint64_t delivered;   /* bytes that readers got */
 	uint64_t hedged;      /* bytes charged for hedges */
@@ -110,6 +110,7 @@ struct chain_op {
 	struct attempt *hedge;  /* a second one for the same bytes */
 	bool hedge_refused;     /* there was no budget for it */
 	size_t copied;          /* buf[0, copied) is final */
+	bool cancelled;         /* its reader has been told to return */
 	bool copying;           /* somebody is copying, and telling the reader's callback */
 	struct op_link *links;  /* one for each of the chain */
 };
@@ -150,7 +151,11 @@ struct attempt *attempt_start(struct chain_link *link, enum attempt_kind kind,
                               struct chain_op *op, size_t skip);
 /* The reader leaves: its buffer is not touched afterwards, and the source is told to stop. */
 void attempt_leave(struct attempt *attempt);
+/* A guest waits for it now.  NULL is allowed. */
+void attempt_hurry(struct attempt *attempt);
 void attempt_unref(struct attempt *attempt);
+/* Without the lock, for source_cancel_arm(): the reader of the struct chain_op is told something. */
+void chain_op_wake(void *arg, bool fired);
 /* Without the lock: ends and joins all workers. */
 void chain_stop_workers(struct chain *chain);
 

@@ -242,6 +242,42 @@ void attempt_leave(struct attempt *attempt)
 	attempt_unref(attempt);
 }
 
+void attempt_hurry(struct attempt *attempt)
+{
+	struct chain *chain;
+
+	if (!attempt)
+		return;
+	chain = attempt->at->chain;
+	if (!attempt->running && !attempt->done && attempt->priority != SOURCE_DEMAND) {
+		list_remove(&attempt->link);
+		attempt->priority = SOURCE_DEMAND;
+		list_append(&chain->queue[SOURCE_DEMAND], &attempt->link);
+		pthread_cond_signal(&chain->work);
+	}
+	source_cancel_hurry(&attempt->cancel);
+}
+
+/* The reader's cancellation has fired, or is to hurry. */
+void chain_op_wake(void *arg, bool fired)
+{
+	struct chain_op *op = arg;
+	struct chain *chain = op->chain;
+
+	pthread_mutex_lock(&chain->lock);
+	if (fired) {
+		op->cancelled = true;
+	} else if (op->priority != SOURCE_DEMAND) {
+		op->priority = SOURCE_DEMAND;
+		attempt_hurry(op->first);
+		attempt_hurry(op->hedge);
+	}
+	pthread_cond_signal(&op->changed);
+	/* It may wait for a source to get well. */
+	pthread_cond_broadcast(&chain->changed);
+	pthread_mutex_unlock(&chain->lock);
+}
+
 void chain_stop_workers(struct chain *chain)
 {
 	pthread_mutex_lock(&chain->lock);

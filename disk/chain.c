@@ -181,6 +181,8 @@ static int turn(struct chain_op *op, struct error *err)
 
 	if (harvest(op, &op->first, now) || harvest(op, &op->hedge, now))
 		return 0;
+	if (op->cancelled)
+		return error_set(err, ECANCELED, "%s: no longer wanted", chain->src.name);
 	if (!op->first && op->hedge)
 		op->first = take_ptr(op->hedge);
 	if (!op->first && all_aside(chain)) {
@@ -212,6 +214,31 @@ static int turn(struct chain_op *op, struct error *err)
 	return 1;
 }
 
+static int run_op(struct chain_op *op, struct error *err)
+{
+	struct chain *chain = op->chain;
+	int r;
+
+	pthread_mutex_lock(&chain->lock);
+	if (!chain->used) {
+		chain->used = true;
+		pthread_cond_signal(&chain->keep);
+	}
+	list_append(&chain->reading, &op->link);
+	do
+		r = turn(op, err);
+	while (r == 1);
+	list_remove(&op->link);
+	if (op->first)
+		attempt_leave(op->first);
+	if (op->hedge)
+		attempt_leave(op->hedge);
+	if (r == 0)
+		chain->delivered += op->len;
+	pthread_mutex_unlock(&chain->lock);
+	return r;
+}
+
 static int chain_read(struct source *src, void *buf, size_t len, uint64_t off,
                       const struct source_read *how, struct error *err)
 {
@@ -224,6 +251,7 @@ static int chain_read(struct source *src, void *buf, size_t len, uint64_t off,
 		.deadline_ns = now_ns() + chain->deadline_ms * NS_PER_MS,
 		.links = calloc(chain->n, sizeof(*op.links)),
 	};
+	struct source_cancel *cancel = how ? how->cancel : NULL;
 	int r;
 
 	if (!op.links)
@@ -236,23 +264,13 @@ static int chain_read(struct source *src, void *buf, size_t len, uint64_t off,
 			op.deadline_ns = how->deadline_ns;
 	}
 	pthread_cond_init(&op.changed, NULL);
-	pthread_mutex_lock(&chain->lock);
-	if (!chain->used) {
-		chain->used = true;
-		pthread_cond_signal(&chain->keep);
+	if (cancel && !source_cancel_arm(cancel, chain_op_wake, &op)) {
+		r = error_set(err, ECANCELED, "%s: no longer wanted", src->name);
+	} else {
+		r = run_op(&op, err);
+		if (cancel)
+			source_cancel_disarm(cancel);
 	}
-	list_append(&chain->reading, &op.link);
-	do
-		r = turn(&op, err);
-	while (r == 1);
-	list_remove(&op.link);
-	if (op.first)
-		attempt_leave(op.first);
-	if (op.hedge)
-		attempt_leave(op.hedge);
-	if (r == 0)
-		chain->delivered += len;
-	pthread_mutex_unlock(&chain->lock);
 	pthread_cond_destroy(&op.changed);
 	free(op.links);
 	return r;

@@ -407,10 +407,13 @@ static int fetch_far(struct fetch *fetch, char *buf, uint64_t off, uint64_t to, 
 
 	pthread_mutex_lock(&fetch->lock);
 	flight = flight_at(fetch, off);
-	if (flight)
+	if (flight) {
 		__atomic_fetch_add(&fetch->joined, 1, __ATOMIC_RELAXED);
-	else
+		/* Whatever it was begun for, somebody waits for it now. */
+		source_cancel_hurry(&flight->cancel);
+	} else {
 		r = claim_demand(fetch, off, to, &flight, &run, err);
+	}
 	if (r < 0 || !flight) {
 		pthread_mutex_unlock(&fetch->lock);
 		*ret_len = 0;

@@ -4,7 +4,7 @@
 void source_cancel_init(struct source_cancel *cancel)
 {
 	pthread_mutex_init(&cancel->lock, NULL);
-	cancel->fired = false;
+	cancel->fired = cancel->hurried = false;
 	cancel->wake = NULL;
 	cancel->arg = NULL;
 }
@@ -19,7 +19,16 @@ void source_cancel_fire(struct source_cancel *cancel)
 	pthread_mutex_lock(&cancel->lock);
 	cancel->fired = true;
 	if (cancel->wake)
-		cancel->wake(cancel->arg);
+		cancel->wake(cancel->arg, true);
+	pthread_mutex_unlock(&cancel->lock);
+}
+
+void source_cancel_hurry(struct source_cancel *cancel)
+{
+	pthread_mutex_lock(&cancel->lock);
+	if (!cancel->hurried && cancel->wake)
+		cancel->wake(cancel->arg, false);
+	cancel->hurried = true;
 	pthread_mutex_unlock(&cancel->lock);
 }
 
@@ -33,7 +42,7 @@ bool source_cancel_fired(struct source_cancel *cancel)
 	return fired;
 }
 
-bool source_cancel_arm(struct source_cancel *cancel, void (*wake)(void *arg), void *arg)
+bool source_cancel_arm(struct source_cancel *cancel, void (*wake)(void *arg, bool fired), void *arg)
 {
 	bool armed;
 
@@ -42,6 +51,8 @@ bool source_cancel_arm(struct source_cancel *cancel, void (*wake)(void *arg), vo
 	if (armed) {
 		cancel->wake = wake;
 		cancel->arg = arg;
+		if (cancel->hurried)
+			wake(arg, false);
 	}
 	pthread_mutex_unlock(&cancel->lock);
 	return armed;

@@ -327,6 +327,7 @@ static bool may_start(struct queue_item *item)
 	const struct http_request *req = request_of(item);
 	const struct http *http = req->http;
 	unsigned int most = http->multiplexed ? STREAMS : http->connections;
+	uint64_t room;
 
 	if (http->n_active >= most)
 		return false;
@@ -334,8 +335,9 @@ static bool may_start(struct queue_item *item)
 		return true;
 	if (http->n_low > 0 && http->n_low + 2 >= most)
 		return false;
-	return http->low_bytes == 0 ||
-	       http->low_bytes + req->len <= http_window_bytes(&http->window);
+	/* While somebody waits the link is to be busy, but nothing is to stand in a queue. */
+	room = http_window_bytes(&http->window) / (http->n_active > http->n_low ? 2 : 1);
+	return http->low_bytes < room;
 }
 
 /* Move what may start from the queues to curl. */

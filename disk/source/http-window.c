@@ -12,7 +12,7 @@
 
 #define STRETCH_NS     (100 * NS_PER_MS)
 #define WINDOW_UNKNOWN (1 * MIB)
-#define WINDOW_LEAST   (512 * KIB)
+#define WINDOW_LEAST   (128 * KIB)
 #define WINDOW_MOST    (32 * MIB)
 
 void http_window_arrived(struct http_window *window, uint64_t now, size_t bytes, bool busy)

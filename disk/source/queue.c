@@ -21,11 +21,43 @@ void queue_destroy(struct source_queue *queue)
 	pthread_mutex_destroy(&queue->lock);
 }
 
-static void on_cancel(void *arg)
+/* With the lock. */
+static void enqueue(struct queue_item *item)
+{
+	list_append(&item->queue->waiting[item->priority], &item->link);
+	item->waits = true;
+}
+
+static void dequeue(struct queue_item *item)
+{
+	list_remove(&item->link);
+	item->waits = false;
+}
+
+/* Somebody waits for it now: it goes behind the demand that came before. */
+static void hurry(struct queue_item *item)
+{
+	pthread_mutex_lock(&item->queue->lock);
+	if (!item->taken && item->priority != SOURCE_DEMAND) {
+		bool waits = item->waits;
+
+		if (waits)
+			dequeue(item);
+		item->priority = SOURCE_DEMAND;
+		if (waits)
+			enqueue(item);
+	}
+	pthread_mutex_unlock(&item->queue->lock);
+}
+
+static void on_wake(void *arg, bool fired)
 {
 	struct queue_item *item = arg;
 
-	__atomic_store_n(&item->cancelled, true, __ATOMIC_RELAXED);
+	if (fired)
+		__atomic_store_n(&item->cancelled, true, __ATOMIC_RELAXED);
+	else
+		hurry(item);
 	item->queue->wake(item->queue);
 }
 
@@ -39,7 +71,7 @@ int queue_submit(struct source_queue *queue, struct queue_item *item, const stru
 	item->deadline_ns = how && how->deadline_ns ? how->deadline_ns
 	                                            : now_ns() + queue->deadline_ms * NS_PER_MS;
 	list_init(&item->link);
-	if (cancel && !source_cancel_arm(cancel, on_cancel, item))
+	if (cancel && !source_cancel_arm(cancel, on_wake, item))
 		return error_set(err, ECANCELED, "%s: no longer wanted", queue->src->name);
 	pthread_cond_init(&item->done, NULL);
 	pthread_mutex_lock(&queue->lock);
@@ -48,7 +80,7 @@ int queue_submit(struct source_queue *queue, struct queue_item *item, const stru
 		item->result = -ESTALE;
 		item->finished = true;
 	} else {
-		list_append(&queue->waiting[item->priority], &item->link);
+		enqueue(item);
 		queue->wake(queue);
 	}
 	while (!item->finished)
@@ -89,10 +121,12 @@ struct queue_item *queue_take(struct source_queue *queue,
 	for (size_t i = 0; i < QUEUE_PRIORITIES && !item; i++)
 		if (!list_empty(&queue->waiting[i]))
 			item = container_of(queue->waiting[i].next, struct queue_item, link);
-	if (item && may_start(item))
-		list_remove(&item->link);
-	else
+	if (item && may_start(item)) {
+		dequeue(item);
+		item->taken = true;
+	} else {
 		item = NULL;
+	}
 	pthread_mutex_unlock(&queue->lock);
 	return item;
 }
@@ -101,6 +135,7 @@ void queue_put_back(struct source_queue *queue, struct queue_item *item)
 {
 	pthread_mutex_lock(&queue->lock);
 	list_prepend(&queue->waiting[item->priority], &item->link);
+	item->waits = true;
 	pthread_mutex_unlock(&queue->lock);
 }
 
@@ -110,6 +145,7 @@ void queue_finish(struct queue_item *item, int result)
 
 	pthread_mutex_lock(&queue->lock);
 	list_remove(&item->link);
+	item->waits = false;
 	if (result == -ESTALE && !queue->stale) {
 		queue->stale = true;
 		queue->stale_error = item->err;
@@ -146,7 +182,8 @@ uint64_t queue_expire(struct source_queue *queue, uint64_t now)
 				__atomic_store_n(&item->cancelled, true, __ATOMIC_RELAXED);
 			item->result = queue_expired(item, now);
 			if (item->result < 0) {
-				list_remove(it);
+				dequeue(item);
+				item->taken = true;
 				list_append(&ended, it);
 			} else {
 				next = min_u64(next, item->deadline_ns);

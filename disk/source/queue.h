@@ -21,7 +21,9 @@ struct source_queue;
 struct queue_item {
 	struct list link; /* in source_queue.waiting; the I/O thread's own once taken */
 	struct source_queue *queue;
-	enum source_priority priority;
+	enum source_priority priority; /* becomes demand, with the lock, while it waits */
+	bool waits;                    /* with the lock: is in source_queue.waiting */
+	bool taken;                    /* with the lock: has been, and its priority stays */
 	uint64_t deadline_ns;
 	bool cancelled; /* with __atomic */
 	pthread_cond_t done;

@@ -55,22 +55,29 @@ bool source_identity_agrees(const struct source_identity *a, const struct source
 void source_identity_key(const struct source_identity *id, uint8_t ret[32]);
 
 /*
- * Lets another thread end a read early: source_cancel_fire() makes the reads it was given to return
- * -ECANCELED soon (those that can; a pread() runs to its end).  One read at a time for each.
+ * Lets another thread change its mind about a read.  source_cancel_fire() makes the reads it was
+ * given to return -ECANCELED soon (those that can; a pread() runs to its end).
+ * source_cancel_hurry() makes them demand, whatever their priority was, as far as they still wait
+ * for their turn.  Both are for good.  One read at a time for each.
  */
 struct source_cancel {
 	pthread_mutex_t lock; /* guards all below; taken before any lock of a source */
-	bool fired;
-	void (*wake)(void *arg); /* set while a read waits */
+	bool fired, hurried;
+	void (*wake)(void *arg, bool fired); /* set while a read waits */
 	void *arg;
 };
 
 void source_cancel_init(struct source_cancel *cancel);
 void source_cancel_fire(struct source_cancel *cancel);
 bool source_cancel_fired(struct source_cancel *cancel);
+void source_cancel_hurry(struct source_cancel *cancel);
 void source_cancel_destroy(struct source_cancel *cancel);
-/* For sources: false when it has fired already.  After disarming, `wake` is not called again. */
-bool source_cancel_arm(struct source_cancel *cancel, void (*wake)(void *arg), void *arg);
+/*
+ * For sources: false when it has fired already.  `wake` is told whether it has fired or is to
+ * hurry, at once when that has been said before.  After disarming it is not called again.
+ */
+bool source_cancel_arm(struct source_cancel *cancel, void (*wake)(void *arg, bool fired),
+                       void *arg);
 void source_cancel_disarm(struct source_cancel *cancel);
 
 /* How to do one read.  NULL stands for a demand read with the source's own deadline. */

@@ -46,7 +46,7 @@ struct far_source {
 	struct far_file *file;
 };
 
-static void far_source_wake(void *arg)
+static void far_source_wake(void *arg, bool fired __attribute__((unused)))
 {
 	struct far_file *file = arg;
 
@@ -69,7 +69,9 @@ static int far_source_read(struct source *src, void *buf, size_t len, uint64_t o
 		file->log[file->n_log++] =
 			(struct far_read){ off, len, how ? how->priority : SOURCE_DEMAND };
 	while (at < end && r == 0) {
-		bool held = file->hold_background && how && how->priority == SOURCE_BACKGROUND;
+		bool held =
+			file->hold_background && how && how->priority == SOURCE_BACKGROUND &&
+			!(how->cancel && __atomic_load_n(&how->cancel->hurried, __ATOMIC_RELAXED));
 		uint64_t to = held ? at : min_u64(end, file->deliver_to);
 
 		if (file->fail) {

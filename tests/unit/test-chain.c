@@ -437,6 +437,63 @@ static void *read_once(void *arg)
 	return NULL;
 }
 
+/* A background read in a thread of its own, which can be told to hurry or to return. */
+struct background {
+	struct fixture *f;
+	struct source_cancel cancel;
+	pthread_t thread;
+	uint8_t buf[PIECE];
+	int result;
+};
+
+static void *read_in_background(void *arg)
+{
+	struct background *read = arg;
+	const struct source_read how = { .priority = SOURCE_BACKGROUND, .cancel = &read->cancel };
+
+	read->result = source_read(read->f->chain, read->buf, PIECE, 4096, &how, NULL);
+	return NULL;
+}
+
+/* Begins one of which source a holds the answer back. */
+static void begin_held(struct background *read, struct fixture *f)
+{
+	unsigned int before = fault_server_requests(f->a);
+
+	*read = (struct background){ .f = f };
+	source_cancel_init(&read->cancel);
+	fault_server_fail(f->a, (struct fault){ .kind = FAULT_HOLD });
+	assert_int_equal(pthread_create(&read->thread, NULL, read_in_background, read), 0);
+	fault_server_wait(f->a, before + 1);
+}
+
+CHAIN_TEST(a_background_read_that_hurries_is_sent_to_the_next_source_too)
+{
+	struct fixture *f = opened(state, 2, NULL);
+	struct background read;
+
+	warm_up(f, PIECE);
+	begin_held(&read, f);
+	source_cancel_hurry(&read.cancel);
+	pthread_join(read.thread, NULL);
+	assert_int_equal(read.result, 0);
+	assert_memory_equal(read.buf, file + 4096, PIECE);
+	assert_int_equal(number_of(f, 1, "hedges"), 1);
+	source_cancel_destroy(&read.cancel);
+}
+
+CHAIN_TEST(a_read_that_is_cancelled_returns_though_its_source_is_silent)
+{
+	struct fixture *f = opened(state, 1, NULL);
+	struct background read;
+
+	begin_held(&read, f);
+	source_cancel_fire(&read.cancel);
+	pthread_join(read.thread, NULL);
+	assert_int_equal(read.result, -ECANCELED);
+	source_cancel_destroy(&read.cancel);
+}
+
 CHAIN_TEST(a_read_that_waits_is_woken_when_a_source_is_well)
 {
 	struct fixture *f = opened(state, 1, NULL);
@@ -641,6 +698,8 @@ int main(void)
 		CHAIN_CASE(a_read_fails_at_once_when_every_source_has_another_version),
 		CHAIN_CASE(
 			a_read_fails_at_its_deadline_with_every_last_error_and_later_ones_recover),
+		CHAIN_CASE(a_background_read_that_hurries_is_sent_to_the_next_source_too),
+		CHAIN_CASE(a_read_that_is_cancelled_returns_though_its_source_is_silent),
 		CHAIN_CASE(a_read_that_waits_is_woken_when_a_source_is_well),
 		CHAIN_CASE(many_waiting_reads_do_not_storm_a_server),
 		CHAIN_CASE(a_file_that_is_not_there_is_asked_for_seldom),

@@ -302,6 +302,20 @@ TEST(a_sweep_goes_on_behind_the_latest_miss)
 	world_free(world);
 }
 
+TEST(a_read_that_joins_a_sweep_makes_demand_of_it)
+{
+	struct world *world = world_new(64 * MIB);
+
+	world->parts.sweep = true;
+	world->far.hold_background = true;
+	world_open(world);
+	far_wait_waiting(&world->far, SWEEPING);
+	expect_far(world, world->far.log[SWEEPING - 1].off, BLOCK);
+	assert_int_equal(far_reads(&world->far), SWEEPING);
+	assert_int_equal(status_of(world, "joined"), 1);
+	world_free(world);
+}
+
 TEST(a_sweep_ends_with_the_boot)
 {
 	struct world *world = world_new(64 * MIB);
@@ -362,6 +376,7 @@ int main(void)
 		CASE(a_miss_brings_its_neighbourhood_near),
 		CASE(a_sweep_brings_data_near_and_no_zeros),
 		CASE(a_sweep_goes_on_behind_the_latest_miss),
+		CASE(a_read_that_joins_a_sweep_makes_demand_of_it),
 		CASE(a_sweep_ends_with_the_boot),
 		CASE(time_counts_as_waited_only_while_a_read_waits),
 		CASE(without_readahead_a_miss_brings_its_chunk_near),

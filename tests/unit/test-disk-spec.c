@@ -32,7 +32,8 @@ TEST(every_field_finds_its_place)
 	              "\"parent\":\"http://a/p\",\"credentials\":\"/c\",\"ca\":\"/ca\","
 	              "\"layers\":[\"/l1\",\"/l2\"],\"fill\":{\"on\":true,\"rate\":5000},"
 	              "\"hedge_percent\":7,\"deadline_ms\":1000,\"stall_ms\":200,"
-	              "\"trace\":{\"record\":true,\"replay\":true},\"readahead\":false,\"sweep\":true,"
+	              "\"trace\":{\"record\":true,\"replay\":true},\"readahead\":false,\"sweep\":"
+	              "true,"
 	              "\"control\":\"/s\"}",
 	              &spec, &err),
 		0);

@@ -609,6 +609,28 @@ HTTP_TEST(a_demand_read_finds_a_connection_however_many_background_reads_there_a
 		join_reader(&readers[i], 0);
 }
 
+HTTP_TEST(a_background_read_that_hurries_passes_those_before_it)
+{
+	struct fixture *f = *state;
+	struct source_options options = { .connections = 4 };
+	struct reader readers[10];
+	struct reader *last = &readers[9];
+
+	assert_int_equal(source_open(fault_server_url(f->server), &options, &f->src, &f->err), 0);
+	fault_server_fail(f->server, (struct fault){ .kind = FAULT_HOLD, .times = 2 });
+	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
+		start_reader(&readers[i], f->src, SOURCE_BACKGROUND, i * PIECE);
+		if (i == 1)
+			fault_server_wait(f->server, 1 + 2);
+	}
+	source_cancel_hurry(&last->cancel);
+	join_reader(last, 0); /* while the others are held, or wait behind those */
+	assert_int_equal(fault_server_requests(f->server), 1 + 2 + 1);
+	fault_server_heal(f->server);
+	for (size_t i = 0; i < ARRAY_LEN(readers) - 1; i++)
+		join_reader(&readers[i], 0);
+}
+
 HTTP_TEST(a_read_that_is_cancelled_returns_while_the_server_is_silent)
 {
 	struct fixture *f = *state;
@@ -667,6 +689,7 @@ int main(void)
 		HTTP_CASE(a_proxy_from_the_environment_is_used),
 		HTTP_CASE(many_ranges_are_in_flight_over_a_bounded_number_of_connections),
 		HTTP_CASE(a_demand_read_finds_a_connection_however_many_background_reads_there_are),
+		HTTP_CASE(a_background_read_that_hurries_passes_those_before_it),
 		HTTP_CASE(a_read_that_is_cancelled_returns_while_the_server_is_silent),
 	};
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hypervisor/boot/memory-map.h"
+#include "hypervisor/core/memory-map.h"
 #include "hypervisor/core/phys.h"
 
 #define BOOT_TEXT_MAX 2048

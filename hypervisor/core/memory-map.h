@@ -4,8 +4,8 @@
  * without overlaps, neighbours of one kind joined.  Hostile maps (overlapping, unsorted, wrapping,
  * endless) are made sane or refused here, and nowhere else.  Boot processor only.
  */
-#ifndef HYPERVISOR_BOOT_MEMORY_MAP_H
-#define HYPERVISOR_BOOT_MEMORY_MAP_H
+#ifndef HYPERVISOR_CORE_MEMORY_MAP_H
+#define HYPERVISOR_CORE_MEMORY_MAP_H
 
 #include <stdbool.h>
 #include <stdint.h>

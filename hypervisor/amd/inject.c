@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Events for the guest, and moving it past what was done for it. */
+#include "hypervisor/amd/svm.h"
+
+#include "hypervisor/core/machine.h"
+#include "hypervisor/core/x86.h"
+
+#define DR6_BS       (1u << 14)
+#define MISC1_IRET   (1u << 20)
+#define EXCEPTION_DB (1u << VECTOR_DB)
+
+/* Exceptions that push an error code, and those that make #DF of a second one (APM volume 2, table 8-3). */
+#define HAS_CODE(vector)   (1u << (vector)&0x60227D00u)
+#define IS_SERIOUS(vector) (1u << (vector)&0x60207C01u)
+
+void svm_inject(struct cpu *cpu, unsigned int vector, uint32_t code)
+{
+	struct vmcb *vmcb = svm_of(cpu)->vmcb;
+
+	vmcb->event = EVENT_VALID | EVENT_EXCEPTION | vector;
+	/* In real mode there are no error codes. */
+	if (HAS_CODE(vector) && (vmcb->cr0 & CR0_PE))
+		vmcb->event |= EVENT_HAS_CODE | (uint64_t)code << 32;
+}
+
+void svm_deny(struct cpu *cpu)
+{
+	uint64_t during = svm_of(cpu)->vmcb->exit_interrupt;
+	unsigned int vector = during & 0xFF;
+
+	cpu->stats.exits[SILL_EXIT_DENIED]++;
+	if (!(during & EVENT_VALID) || EVENT_KIND(during) != KIND_EXCEPTION) {
+		/* An interrupt that was being delivered is lost, as it is on a PC whose IDT is broken. */
+		svm_inject(cpu, VECTOR_GP, 0);
+		return;
+	}
+	if (vector == VECTOR_DF)
+		machine_reset("the root cannot even handle a double fault");
+	svm_inject(cpu, IS_SERIOUS(vector) ? VECTOR_DF : VECTOR_GP, 0);
+}
+
+void svm_redeliver(struct svm *svm)
+{
+	uint64_t during = svm->vmcb->exit_interrupt;
+	unsigned int vector = during & 0xFF;
+
+	if (!(during & EVENT_VALID) || EVENT_KIND(during) == KIND_SOFTWARE)
+		return; /* INT n starts again by itself */
+	if (EVENT_KIND(during) == KIND_EXCEPTION && (vector == 3 || vector == 4))
+		return; /* so do INT3 and INTO */
+	svm->vmcb->event = during;
+}
+
+void svm_advance(struct cpu *cpu, unsigned int length)
+{
+	struct vmcb *vmcb = svm_of(cpu)->vmcb;
+	struct guest_state state;
+
+	svm_state(cpu, &state);
+	vmcb->rip += length;
+	if (!state.code_64)
+		vmcb->rip &= 0xFFFFFFFF;
+	vmcb->interrupt_shadow = 0;
+	if (vmcb->rflags & RFLAGS_TF) {
+		vmcb->dr6 |= DR6_BS;
+		svm_inject(cpu, VECTOR_DB, 0);
+	}
+}
+
+void svm_skip(struct cpu *cpu, const uint8_t *opcode, unsigned int opcode_size)
+{
+	struct vmcb *vmcb = svm_of(cpu)->vmcb;
+	uint8_t bytes[INSTRUCTION_MAX];
+	struct guest_state state;
+	unsigned int length = 0, count;
+
+	if (svm_features.next_rip && vmcb->next_rip != 0) {
+		length = (unsigned int)(vmcb->next_rip - vmcb->rip);
+	} else {
+		svm_state(cpu, &state);
+		count = guest_fetch(&machine.root_memory, &state, bytes);
+		length = decode_plain(&state, bytes, count, opcode, opcode_size);
+	}
+	if (length == 0 || length > INSTRUCTION_MAX)
+		svm_inject(cpu, VECTOR_UD, 0);
+	else
+		svm_advance(cpu, length);
+}
+
+void svm_give_nmi(struct cpu *cpu)
+{
+	struct svm *svm = svm_of(cpu);
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (!cpu->nmi_pending)
+		return;
+	if (svm_features.virtual_nmi) {
+		vmcb->interrupt_control |= CONTROL_V_NMI;
+		cpu->nmi_pending = false;
+		return;
+	}
+	if (svm->nmi_masked || (vmcb->event & EVENT_VALID))
+		return;
+	vmcb->event = EVENT_VALID | EVENT_NMI | VECTOR_NMI;
+	vmcb->intercepts[WORD_MISC1] |= MISC1_IRET;
+	svm->nmi_masked = true;
+	cpu->nmi_pending = false;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "hypervisor/amd/svm.h"
+
+#include "hypervisor/amd/traps.h"
+#include "hypervisor/core/apic.h"
+#include "hypervisor/core/log.h"
+#include "hypervisor/core/x86.h"
+
+/* SYSCFG: SME, SNP and its virtual machine protection. */
+#define SYSCFG_ENCRYPTION                        (UINT64_C(7) << 23)
+
+#define LIST_MSR(number, read, write, name, why) { number, read, write },
+static const struct {
+	uint32_t number;
+	bool read, write;
+} trapped[] = { AMD_MSRS(LIST_MSR) };
+
+/* Three ranges of 2 KiB, two bits an MSR: read, write (APM volume 2, 15.11). */
+void svm_msr_map(uint8_t map[static 8192])
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(trapped); i++) {
+		uint32_t msr = trapped[i].number, range = msr >> 16 == 0xC000   ? 1
+		                                          : msr >> 16 == 0xC001 ? 2
+		                                                                : 0;
+		uint32_t bit = (msr & 0x1FFF) * 2;
+
+		map[range * 2048 + bit / 8] |=
+			(uint8_t)((trapped[i].read | trapped[i].write << 1) << bit % 8);
+	}
+}
+
+/* EFER bits that a processor has if CPUID says so: leaf, register (0 a … 3 d), bit. */
+static const struct {
+	uint64_t efer;
+	uint32_t leaf;
+	uint8_t word, bit;
+} efer_bits[] = {
+	{ 1u << 0, 0x80000001, 3, 11 },  /* SCE */
+	{ 1u << 8, 0x80000001, 3, 29 },  /* LME */
+	{ 1u << 10, 0x80000001, 3, 29 }, /* LMA */
+	{ 1u << 11, 0x80000001, 3, 20 }, /* NXE */
+	{ 1u << 14, 0x80000001, 3, 25 }, /* FFXSR */
+	{ 1u << 15, 0x80000001, 2, 17 }, /* TCE */
+	{ 1u << 17, 0x80000008, 1, 8 },  /* MCOMMIT */
+	{ 1u << 18, 0x80000008, 1, 13 }, /* INTWB */
+	{ 1u << 20, 0x80000021, 0, 7 },  /* UAIE */
+	{ 1u << 21, 0x80000021, 0, 8 },  /* AIBRSE */
+};
+
+static uint64_t efer_allowed(void)
+{
+	uint64_t allowed = 0;
+	uint32_t highest = cpuid(0x80000000, 0).a;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(efer_bits); i++) {
+		struct cpuid r;
+		uint32_t word[4];
+
+		if (efer_bits[i].leaf > highest)
+			continue;
+		r = cpuid(efer_bits[i].leaf, 0);
+		word[0] = r.a, word[1] = r.b, word[2] = r.c, word[3] = r.d;
+		if (word[efer_bits[i].word] >> efer_bits[i].bit & 1)
+			allowed |= efer_bits[i].efer;
+	}
+	return allowed;
+}
+
+static bool write_efer(struct vmcb *vmcb, uint64_t value)
+{
+	uint64_t changed = (value ^ vmcb->efer) & EFER_LME;
+
+	if ((value & ~efer_allowed()) || (changed && (vmcb->cr0 & CR0_PG)))
+		return false;
+	/* LMA is the processor's. */
+	vmcb->efer = (value & ~(uint64_t)EFER_LMA) | (vmcb->efer & EFER_LMA) | EFER_SVME;
+	return true;
+}
+
+static bool write_apic_base(struct svm *svm, uint64_t value)
+{
+	uint64_t now = rdmsr(MSR_APIC_BASE);
+
+	if ((value ^ now) & (APIC_BASE_ADDRESS | APIC_BASE_BSP))
+		return false;
+	if (!(value & APIC_BASE_EN)) {
+		/* We need it for our NMIs: it stays on, and the root does not see that. */
+		svm->apic_off = true;
+		return !(value & APIC_BASE_EXTD);
+	}
+	/* The way from x2APIC back leads over off (SDM volume 3, 11.12.5). */
+	if ((now & APIC_BASE_EXTD) && !(value & APIC_BASE_EXTD)) {
+		if (!svm->apic_off)
+			return false;
+		wrmsr(MSR_APIC_BASE, now & ~(uint64_t)(APIC_BASE_EN | APIC_BASE_EXTD));
+	}
+	if (!wrmsr_safe(MSR_APIC_BASE, value))
+		return false;
+	svm->apic_off = false;
+	return true;
+}
+
+/* False: #GP. */
+static bool write_msr(struct cpu *cpu, uint32_t msr, uint64_t value)
+{
+	struct svm *svm = svm_of(cpu);
+	uint64_t now;
+
+	switch (msr) {
+	case MSR_EFER:
+		return write_efer(svm->vmcb, value);
+	case MSR_APIC_BASE:
+		return write_apic_base(svm, value);
+	case MSR_X2APIC_ICR:
+		if (!(rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD))
+			return false;
+		apic_root_icr(cpu, value);
+		return true;
+	case MSR_SYSCFG:
+		if (!rdmsr_safe(msr, &now) || ((value ^ now) & SYSCFG_ENCRYPTION))
+			return false;
+		return wrmsr_safe(msr, value);
+	case MSR_TOP_MEM:
+	case MSR_TOP_MEM2:
+	case MSR_SMM_BASE:
+	case MSR_SMM_ADDRESS:
+	case MSR_SMM_MASK:
+		return rdmsr_safe(msr, &now) && value == now;
+	case MSR_VM_CR:
+	case MSR_VM_HSAVE_PA:
+	case MSR_SVM_KEY:
+		return false;
+	default: /* outside the map */
+		return wrmsr_safe(msr, value);
+	}
+}
+
+static bool read_msr(struct cpu *cpu, uint32_t msr, uint64_t *ret)
+{
+	struct svm *svm = svm_of(cpu);
+
+	switch (msr) {
+	case MSR_EFER:
+		*ret = svm->vmcb->efer & ~(uint64_t)EFER_SVME;
+		return true;
+	case MSR_APIC_BASE:
+		*ret = rdmsr(msr);
+		if (svm->apic_off)
+			*ret &= ~(uint64_t)(APIC_BASE_EN | APIC_BASE_EXTD);
+		return true;
+	case MSR_VM_CR:
+	case MSR_VM_HSAVE_PA:
+	case MSR_SVM_KEY:
+		return false;
+	default:
+		return rdmsr_safe(msr, ret);
+	}
+}
+
+/* MSRs that have a rule of ours; for others a #GP is the hardware's own. */
+static bool has_rule(uint32_t msr)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(trapped); i++) {
+		if (trapped[i].number == msr)
+			return true;
+	}
+	return false;
+}
+
+void svm_msr(struct cpu *cpu, bool write)
+{
+	static const uint8_t rdmsr_opcode[] = { 0x0F, 0x32 }, wrmsr_opcode[] = { 0x0F, 0x30 };
+	struct vmcb *vmcb = svm_of(cpu)->vmcb;
+	uint32_t msr = (uint32_t)cpu->regs.r[REG_RCX];
+	uint64_t value = (uint32_t)cpu->regs.r[REG_RDX] * (UINT64_C(1) << 32) + (uint32_t)vmcb->rax;
+
+	if (write ? write_msr(cpu, msr, value) : read_msr(cpu, msr, &value)) {
+		if (!write) {
+			vmcb->rax = (uint32_t)value;
+			cpu->regs.r[REG_RDX] = value >> 32;
+		}
+		svm_skip(cpu, write ? wrmsr_opcode : rdmsr_opcode, 2);
+		return;
+	}
+	if (has_rule(msr)) {
+		log_limited("the root may not %s MSR %x", write ? "write" : "read", msr);
+		svm_deny(cpu);
+	} else {
+		svm_inject(cpu, VECTOR_GP, 0);
+	}
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The 32 exception entries, 16 bytes each, and the two waits for an NMI. */
+	.text
+	.balign 16
+	.globl	trap_entries
+trap_entries:
+	.set	vector, 0
+	.rept	32
+	.balign 16
+	/* These push an error code themselves: 8, 10-14, 17, 21, 29, 30. */
+	.if	!((1 << vector) & 0x60227d00)
+	push	$0
+	.endif
+	push	$vector
+	jmp	trap_common
+	.set	vector, vector + 1
+	.endr
+
+trap_common:
+	cld
+	push	%rax
+	push	%rcx
+	push	%rdx
+	push	%rbx
+	push	%rbp
+	push	%rsi
+	push	%rdi
+	push	%r8
+	push	%r9
+	push	%r10
+	push	%r11
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%rsp, %rdi
+	call	trap_handle
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%r11
+	pop	%r10
+	pop	%r9
+	pop	%r8
+	pop	%rdi
+	pop	%rsi
+	pop	%rbp
+	pop	%rbx
+	pop	%rdx
+	pop	%rcx
+	pop	%rax
+	add	$16, %rsp
+	iretq
+
+/*
+ * bool cpu_wait(const volatile uint32_t *word): halts until *word is not 0 or an NMI comes.  NMIs are open from
+ * STGI to CLGI only; one that comes between the look and the HLT goes on at wait_end (trap.c), so none is slept over.
+ */
+	.globl	cpu_wait, wait_start, wait_end
+cpu_wait:
+	stgi
+wait_start:
+	cmpl	$0, (%rdi)
+	jne	wait_end
+	hlt
+wait_end:
+	clgi
+	ret
+
+/* Takes the NMI that an exit has left pending. */
+	.globl	cpu_take_nmi
+cpu_take_nmi:
+	stgi
+	nop
+	nop
+	clgi
+	ret
+
+/* bool rdmsr_safe(uint32_t msr, uint64_t *ret), bool wrmsr_safe(uint32_t msr, uint64_t value) */
+	.globl	rdmsr_safe, wrmsr_safe
+rdmsr_safe:
+	mov	%edi, %ecx
+1:	rdmsr
+	shl	$32, %rdx
+	or	%rdx, %rax
+	mov	%rax, (%rsi)
+	mov	$1, %eax
+	ret
+wrmsr_safe:
+	mov	%edi, %ecx
+	mov	%rsi, %rax
+	mov	%rsi, %rdx
+	shr	$32, %rdx
+2:	wrmsr
+	mov	$1, %eax
+	ret
+3:	xor	%eax, %eax
+	ret
+
+	.section .fixups, "a"
+	.quad	1b, 3b
+	.quad	2b, 3b
+
+	.section .note.GNU-stack, "", @progbits

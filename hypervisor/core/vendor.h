@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a processor vendor's virtualisation does for the rest.  One table each; amd/ is the first.  Unless it
+ * says otherwise a function is called on the processor it is about, with the guest not running.
+ */
+#ifndef HYPERVISOR_CORE_VENDOR_H
+#define HYPERVISOR_CORE_VENDOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hypervisor/core/cpu.h"
+#include "hypervisor/core/guest.h"
+#include "hypervisor/core/say.h"
+
+/* How the root's processor starts: at the kernel's 32-bit entry, or in real mode after SIPI. */
+struct cpu_start {
+	bool sipi;
+	uint8_t vector;
+	uint32_t entry, params; /* not sipi: EIP and ESI */
+};
+
+struct vendor {
+	enum sill_vendor id;
+	const char *name;
+	unsigned int pages_per_cpu; /* that cpu_start takes from the pool */
+	unsigned int pages;         /* that setup takes */
+
+	/* Can this processor do it?  May touch nothing. */
+	bool (*present)(struct sentence *why);
+	/* Once, before any cpu_start: what all processors share.  `nested` is the physical address of the nested tables. */
+	void (*setup)(uint64_t nested);
+	/* Turns virtualisation on here and prepares the control block. */
+	bool (*cpu_start)(struct cpu *cpu, struct sentence *why);
+	/* Sets the guest's registers as `start` says; on the processor itself or before it has run. */
+	void (*root_start)(struct cpu *cpu, const struct cpu_start *start);
+	/* Runs the root for ever. */
+	void (*root_run)(struct cpu *cpu) __attribute__((noreturn));
+
+	void (*state)(const struct cpu *cpu, struct guest_state *ret);
+	/* Moves rip past an instruction that was done on the guest's behalf. */
+	void (*advance)(struct cpu *cpu, unsigned int length);
+	/* The exception is delivered at the next entry; `code` where the vector has one. */
+	void (*inject)(struct cpu *cpu, unsigned int vector, uint32_t code);
+	/* Forgets nested translations of this processor at the next entry. */
+	void (*flush)(struct cpu *cpu);
+};
+
+extern const struct vendor amd_vendor;
+extern const struct vendor *vendor; /* the one of this PC */
+
+#endif

@@ -20,9 +20,9 @@ static struct frames frames;
 static void make(void)
 {
 	static struct memory_map map = { .count = 3,
-					 .range = { { 0, 16 * 4096, MEMORY_USABLE },
-						    { 16 * 4096, 4 * 4096, MEMORY_RESERVED },
-						    { 20 * 4096, 20 * 4096, MEMORY_USABLE } } };
+		                         .range = { { 0, 16 * 4096, MEMORY_USABLE },
+		                                    { 16 * 4096, 4 * 4096, MEMORY_RESERVED },
+		                                    { 20 * 4096, 20 * 4096, MEMORY_USABLE } } };
 
 	frames_init(&frames, words, FRAMES, &map);
 	frames_take(&frames, 24 * 4096, 4 * 4096);
@@ -163,7 +163,8 @@ TEST(a_buffer_is_checked_before_it_is_used)
 
 	make();
 	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++)
-		assert_int_equal(call_buffer(&phys, rows[i].at, rows[i].size, 64, &buffer), rows[i].error);
+		assert_int_equal(call_buffer(&phys, rows[i].at, rows[i].size, 64, &buffer),
+		                 rows[i].error);
 }
 
 TEST(init_and_sipi_are_told_from_everything_else)
@@ -175,7 +176,9 @@ TEST(init_and_sipi_are_told_from_everything_else)
 		enum apic_act expected = APIC_PASS;
 
 		if (mode == 5)
-			expected = deassert ? APIC_IGNORE : logical && !shorthand ? APIC_REFUSE : APIC_INIT;
+			expected = deassert                ? APIC_IGNORE
+			           : logical && !shorthand ? APIC_REFUSE
+			                                   : APIC_INIT;
 		if (mode == 6)
 			expected = logical && !shorthand ? APIC_REFUSE : APIC_SIPI;
 		assert_int_equal(apic_command(low), expected);

@@ -31,7 +31,11 @@ static struct tables make(unsigned int largest, unsigned int allowed)
 {
 	pages_used = 0;
 	pages_allowed = allowed;
-	return (struct tables){ .root = page(), .largest = largest, .table_bits = ALL, .large_bits = PTE_PS, .page = page };
+	return (struct tables){ .root = page(),
+		                .largest = largest,
+		                .table_bits = ALL,
+		                .large_bits = PTE_PS,
+		                .page = page };
 }
 
 static void release(void)
@@ -82,7 +86,8 @@ TEST(a_hole_splits_only_what_it_touches)
 	assert_true(tables_map(&t, GIB + 6 * MIB, 0, PAGE_SIZE, 0));
 	assert_int_equal(tables_look(&t, GIB + 6 * MIB, &span), 0);
 	assert_int_equal(span, PAGE_SIZE);
-	assert_int_equal(tables_look(&t, GIB + 6 * MIB + PAGE_SIZE, &span), (GIB + 6 * MIB + PAGE_SIZE) | ALL);
+	assert_int_equal(tables_look(&t, GIB + 6 * MIB + PAGE_SIZE, &span),
+	                 (GIB + 6 * MIB + PAGE_SIZE) | ALL);
 	tables_look(&t, GIB + 8 * MIB, &span);
 	assert_int_equal(span, 2 * MIB);
 	tables_look(&t, 0, &span);
@@ -97,7 +102,8 @@ TEST(an_address_of_the_upper_half_is_found_again)
 	uint64_t span;
 
 	assert_true(tables_map(&t, 0xffffffff80000000, 0x4000000, 2 * MIB, READ));
-	assert_int_equal(tables_look(&t, 0xffffffff80001000 & 0xffffffffffff, &span), 0x4000000 | READ | PTE_PS);
+	assert_int_equal(tables_look(&t, 0xffffffff80001000 & 0xffffffffffff, &span),
+	                 0x4000000 | READ | PTE_PS);
 	release();
 }
 
@@ -107,7 +113,8 @@ TEST(a_large_page_that_does_not_lie_on_its_multiple_is_made_of_small_ones)
 	uint64_t span;
 
 	assert_true(tables_map(&t, 2 * MIB, 4 * MIB + PAGE_SIZE, 2 * MIB, ALL));
-	assert_int_equal(tables_look(&t, 2 * MIB + PAGE_SIZE, &span), (4 * MIB + 2 * PAGE_SIZE) | ALL);
+	assert_int_equal(tables_look(&t, 2 * MIB + PAGE_SIZE, &span),
+	                 (4 * MIB + 2 * PAGE_SIZE) | ALL);
 	assert_int_equal(span, PAGE_SIZE);
 	release();
 }
@@ -134,13 +141,17 @@ TEST(random_pieces_agree_with_the_model)
 
 		memset(model, 0, PAGES * sizeof(*model));
 		for (int i = 0; i < 1000; i++) {
-			static const uint64_t units[] = { PAGE_SIZE, PAGE_SIZE, 2 * MIB, 2 * MIB, GIB };
+			static const uint64_t units[] = { PAGE_SIZE, PAGE_SIZE, 2 * MIB, 2 * MIB,
+				                          GIB };
 			uint64_t unit = units[(unsigned int)rand_r(&seed) % 5], leaf, to;
 			uint64_t from = (uint64_t)rand_r(&seed) % (SPACE / unit) * unit;
-			uint64_t size = min_u64((1 + (uint64_t)rand_r(&seed) % 3) * unit, SPACE - from);
+			uint64_t size =
+				min_u64((1 + (uint64_t)rand_r(&seed) % 3) * unit, SPACE - from);
 
 			leaf = (uint64_t[]){ 0, READ, ALL }[(unsigned int)rand_r(&seed) % 3];
-			to = rand_r(&seed) % 4 == 0 ? from + 7 * GIB + (uint64_t)(rand_r(&seed) % 2) * PAGE_SIZE : from;
+			to = rand_r(&seed) % 4 == 0
+			             ? from + 7 * GIB + (uint64_t)(rand_r(&seed) % 2) * PAGE_SIZE
+			             : from;
 			if (largest == 0)
 				size = min_u64(size, 8 * MIB);
 			borders += 2;
@@ -169,7 +180,8 @@ TEST(no_more_tables_are_used_than_were_said_to_be_needed)
 		uint64_t at = 0, borders = 0;
 
 		while (at < SPACE) {
-			uint64_t to = min_u64(at + (1 + (uint64_t)rand_r(&seed) % 300000) * PAGE_SIZE, SPACE);
+			uint64_t to = min_u64(
+				at + (1 + (uint64_t)rand_r(&seed) % 300000) * PAGE_SIZE, SPACE);
 
 			assert_true(tables_map(&t, at, at, to - at, ALL));
 			borders++;

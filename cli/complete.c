@@ -322,7 +322,8 @@ void cli_generate_fish(FILE *out)
 	      "\ttest (count $words) -ge (count $argv); or return 1\n"
 	      "\ttest \"$words[1..\"(count $argv)\"]\" = \"$argv\"\n"
 	      "end\n"
-	      "complete -c sill -f\n",
+	      "complete -c sill -f\n"
+	      "complete -c sill -l help -d 'Print help'\n",
 	      out);
 	for (size_t i = 0; i < cli_n_verbs; i++) {
 		const struct cli_verb *verb = cli_verbs[i];

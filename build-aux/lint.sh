@@ -91,7 +91,7 @@ tidy()
 	tidy_keys | while read -r digest file; do
 		[[ $listed != *" $file "* ]] || printf '%s\n' "$digest" "$file"
 	done | xargs -P "$jobs" -n 2 bash -c 'tidy_one "$@"' bash
-	find build/lint/tidy -type f ! -name '*.errors' -exec cat {} + | sed -n "s|^$PWD/||; /error:/p" | sort -u >build/lint/findings
+	find build/lint/tidy -type f ! -name '*.errors' -exec cat {} + | sed -n "s|^$PWD/||; s|^build/lint/clang/\.\./\.\./\.\./||; /error:/p" | sort -u >build/lint/findings
 	[ ! -s build/lint/findings ] || {
 		cat build/lint/findings
 		echo "(each with the path to it: build/lint/tidy)"

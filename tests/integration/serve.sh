@@ -62,6 +62,101 @@ a_read_only_disk_says_what_it_can_do()
 	serve_stop ro
 }
 
+# does REQUEST…: one request of nbd-do, which must succeed.
+does()
+{
+	"$SILL_BUILD/tests/integration/nbd-do" "$uri" "$@"
+}
+
+# refuses NAME REQUEST…: the same, which must fail with that error.
+refuses()
+{
+	local name=$1
+	shift
+	! does "$@" >"$work/refused" || fail "$* succeeds"
+	grep -q ": $name\$" "$work/refused" || fail "$*: $(cat "$work/refused")"
+}
+
+what_a_client_may_ask_of_a_disk_is_said_and_true()
+{
+	local can
+	serve can --layer "$work/can" "$(url a.raw)"
+	does can >"$work/abilities"
+	[ "$(sort "$work/abilities" | xargs)" = "cache yes df yes fast-zero yes flush yes fua yes multi-conn yes \
+read-only no trim yes zero yes" ] || fail "$(cat "$work/abilities")"
+	for can in structured-reply flush fua trim zero fast-zero cache multi-conn; do
+		nbdinfo --can $can "$uri" || fail "nbdinfo says that it cannot $can"
+	done
+	! nbdinfo --is read-only "$uri"
+	serve_stop can
+	serve ro "$(url a.raw)"
+	does can >"$work/abilities"
+	[ "$(sort "$work/abilities" | xargs)" = "cache yes df yes fast-zero no flush yes fua no multi-conn yes \
+read-only yes trim no zero no" ] || fail "$(cat "$work/abilities")"
+	nbdinfo --is read-only "$uri"
+	serve_stop ro
+}
+
+what_is_trimmed_or_zeroed_reads_as_zeros_and_is_never_fetched()
+{
+	local before
+	rm -rf "$SILL_STATE"
+	serve trim --layer "$work/trim" "$(url a.raw)"
+	# Guesses of what is read next would be fetched as well.
+	before=$(web_bytes far)
+	does trim $((1 << 20)) 65536
+	does zero $((2 << 20)) 65536
+	does zero:fast $((3 << 20)) 65536
+	does zero:no-hole $((4 << 20)) 65536
+	for offset in 1 2 3 4; do
+		does read $((offset << 20)) 65536 0
+	done
+	[ "$(web_bytes far)" = "$before" ] || fail "$(($(web_bytes far) - before)) bytes were fetched"
+	# Half a block is not fast, for the other half is far; nor does a trim touch it.
+	refuses EOPNOTSUPP zero:fast $((5 << 20)) 1000
+	does trim $((5 << 20)) 1000
+	nbdcopy "$uri" "$work/copy"
+	cmp -i $((5 << 20)) "$work/copy" "$work/www/a.raw"
+	does zero $((5 << 20)) 1000
+	does read $((5 << 20)) 1000 0
+	cmp <(tail -c +$(((5 << 20) + 1001)) "$work/www/a.raw") <(nbdcopy "$uri" - | tail -c +$(((5 << 20) + 1001)))
+	serve_stop trim
+}
+
+what_is_written_through_is_there_after_a_kill_without_a_flush()
+{
+	local way
+	serve fua --layer "$work/fua" "$(url a.raw)"
+	does write:fua $((1 << 20)) 65536 17
+	does write:fua 5000000 1000 18
+	serve_stop fua KILL
+	serve fua --layer "$work/fua" "$(url a.raw)"
+	does read $((1 << 20)) 65536 17
+	does read 5000000 1000 18
+	does trim:fua $((1 << 20)) 4096
+	does zero:fua $(((1 << 20) + 8192)) 4096
+	serve_stop fua KILL
+	serve fua --layer "$work/fua" "$(url a.raw)"
+	does read $((1 << 20)) 4096 0
+	does read $(((1 << 20) + 4096)) 4096 17
+	does read $(((1 << 20) + 8192)) 4096 0
+	serve_stop fua
+}
+
+what_is_asked_to_be_cached_is_near()
+{
+	rm -rf "$SILL_STATE"
+	head -c 1M /dev/zero | tr '\0' '\7' >"$work/www/seven.raw"
+	serve cache "$(url seven.raw)"
+	does cache $((256 << 10)) 131072
+	[ "$(status cache .cached_bytes)" -ge 131072 ]
+	web_stop far
+	does read $((256 << 10)) 131072 7
+	web far "$work/www"
+	serve_stop cache
+	rm -r "$SILL_STATE" "$work/www/seven.raw"
+}
+
 nbdcopy_and_qemu_img_read_what_the_server_has()
 {
 	serve raw "$(url a.raw)"
@@ -196,7 +291,10 @@ what_is_wrong_is_said_before_the_server_goes_to_the_background()
 }
 
 prepare || skip_all "no nginx"
-run_tests a_read_only_disk_says_what_it_can_do nbdcopy_and_qemu_img_read_what_the_server_has \
+run_tests a_read_only_disk_says_what_it_can_do what_a_client_may_ask_of_a_disk_is_said_and_true \
+	what_is_trimmed_or_zeroed_reads_as_zeros_and_is_never_fetched \
+	what_is_written_through_is_there_after_a_kill_without_a_flush what_is_asked_to_be_cached_is_near \
+	nbdcopy_and_qemu_img_read_what_the_server_has \
 	holes_of_a_vhd_are_holes_of_the_disk what_is_near_is_served_with_the_source_gone \
 	writes_go_to_the_layer_and_stay a_layer_of_one_image_is_refused_for_another \
 	a_killed_server_loses_nothing_that_was_flushed two_servers_share_what_is_near \

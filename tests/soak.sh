@@ -49,7 +49,8 @@ for ((round = 1; SECONDS < seconds; round++)); do
 	[ $last = none ] || [ "$(guest soak 'cat /root/round')" = $last ] || lost "what round $last synced is not there"
 	guest soak "echo $round >/root/round && sync" || lost "the guest cannot write"
 	last=$round
-	guest soak '(dd if=/dev/urandom of=/root/noise bs=64k count=2000 conv=fsync; find / -xdev -type f | shuf -n 400 | xargs cat) >/dev/null 2>&1 &'
+	guest soak '(dd if=/dev/urandom of=/root/noise bs=64k count=2000 conv=fsync; find / -xdev -type f | shuf -n 400 | xargs cat) >/dev/null 2>&1 & true' ||
+		lost "the guest does not begin to work"
 	disturb_server
 	moment 80
 	victim=$(shuf -n1 -e qemu disk_server supervisor power stop)

@@ -103,12 +103,12 @@ static void monitor_event(void *arg, const char *name, const json_t *data)
 	}
 }
 
-/* QEMU closes its monitor when it ends: then its own end is the reason. */
+/* QEMU closes its monitor when it ends, read to the end or not: then its own end is the reason. */
 static void monitor_closed(void *arg, const struct error *err)
 {
 	struct supervisor *s = arg;
 
-	if (s->state != ENDING && err->code != EPIPE)
+	if (s->state != ENDING && err->code != EPIPE && err->code != ECONNRESET)
 		supervisor_finish(s, false, err->text);
 }
 

@@ -3,7 +3,7 @@
 # a second: starting, stopping, being killed, waiting for a disk.  What a real system does in a
 # machine is shown by the scripts of the sample machine.
 . "$SILL_SOURCE/tests/integration/lib.sh"
-need gcc objcopy qemu-system-x86_64 nbdkit jq nginx
+need gcc objcopy qemu-system-x86_64 nbdkit jq nginx socat Xvfb
 
 # has [OPTION…] PATTERN: grep of a pipe that reads it to its end, so that nobody who writes is cut off.
 has()
@@ -382,6 +382,46 @@ a_port_that_is_taken_is_said_to_be_and_the_machine_starts_without_it_later()
 	sill delete --yes busy
 }
 
+# shows WAY PLACE: the firmware's greeting is on the machine's screen.
+shows()
+{
+	local width height lit
+	read -r width height lit < <("$SILL_BUILD/tests/integration/screen-look" "$@")
+	# A window may be scaled.
+	[ "$width" -ge 640 ] && [ "$height" -ge 400 ] && [ "$lit" -gt 500 ]
+}
+
+a_screen_is_seen_by_vnc()
+{
+	machine seen --display vnc
+	sill start seen
+	wait_for 30 shows vnc "$(info seen .vnc)"
+	sill stop --force seen
+	sill delete --yes seen
+}
+
+a_screen_is_a_window_of_an_x_server()
+{
+	mkdir "$work/screen"
+	# The descriptor on which the server says its number is open for it alone.
+	background "$work/xvfb.log" sh -c 'exec Xvfb -displayfd 3 -screen 0 1024x768x24 -wr -nolisten tcp \
+		-fbdir "$0/screen" 3>"$0/display"' "$work"
+	wait_for 30 test -s "$work/display" || fail "$(cat "$work/xvfb.log")"
+	machine window --display gtk
+	DISPLAY=:$(cat "$work/display") sill start window
+	wait_for 30 shows xwd "$work/screen/Xvfb_screen0"
+	sill stop --force window
+	! shows xwd "$work/screen/Xvfb_screen0"
+	kill "$background_pid"
+}
+
+a_window_without_an_x_server_is_refused_with_the_words_of_qemu()
+{
+	refused env -u WAYLAND_DISPLAY DISPLAY=:987 sill start window
+	grep -q 'gtk initialization failed' "$work/said"
+	sill delete --yes window
+}
+
 a_deleted_machine_leaves_nothing_but_its_image_near()
 {
 	sill delete --yes one
@@ -414,4 +454,6 @@ run_tests \
 	a_deleting_killed_at_any_moment_leaves_a_whole_machine_or_none \
 	a_machine_whose_manifest_is_broken_is_listed_as_such_and_can_be_deleted \
 	a_port_that_is_taken_is_said_to_be_and_the_machine_starts_without_it_later \
+	a_screen_is_seen_by_vnc a_screen_is_a_window_of_an_x_server \
+	a_window_without_an_x_server_is_refused_with_the_words_of_qemu \
 	a_deleted_machine_leaves_nothing_but_its_image_near

@@ -51,8 +51,9 @@ unsigned int decode_plain(const struct guest_state *state, const uint8_t *bytes,
 struct store {
 	unsigned int length;
 	uint32_t value;
-	int exchange; /* register number, or -1 */
+	int exchange; /* register number, or -1; REG_RSP is the state's */
 	bool string;
+	unsigned int address_size; /* bytes: STOS moves so much of RDI */
 };
 bool decode_store(const struct guest_state *state, const struct guest_regs *regs,
                   const uint8_t *bytes, unsigned int count, struct store *ret);

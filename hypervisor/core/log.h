@@ -12,8 +12,17 @@
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
+#define LOG_RING     65536u
+#define LOG_LINE_MAX 240u /* bytes of text; the rest is cut */
+
 /* Where lines go besides the ring.  port 0: no serial port. */
 void log_setup(uint16_t port, enum log_level level);
+
+/* How fast the TSC runs, for log_limited(); until then its seconds do not pass. */
+void log_clock(uint64_t tsc_per_second);
+
+/* A panic: from now on no lock is waited for, since whoever has it was stopped, or is the one that panics. */
+void log_alone(void);
 
 /* A line without its newline.  "sill: " and, in the ring, the level are put in front. */
 void log_line(enum log_level level, const char *text, ...) __attribute__((format(printf, 2, 3)));
@@ -22,7 +31,7 @@ void log_line(enum log_level level, const char *text, ...) __attribute__((format
 void log_limited(const char *text, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Copies at most `size` bytes of the ring from byte number `from` on, or from the oldest there is.  Returns the bytes copied and sets
+ * Copies at most `size` bytes of the ring from byte number `from` on, or from the oldest whole line there is.  Returns the bytes copied and sets
  * *ret_start and *ret_end (one past the newest).
  */
 size_t log_read(char *to, size_t size, uint64_t from, uint64_t *ret_start, uint64_t *ret_end);

@@ -136,7 +136,7 @@ struct attempt {
 	uint64_t off;
 	size_t received;
 	bool running, cancelled, done;
-	uint64_t started_ns;
+	uint64_t started_ns; /* or when it became demand */
 	struct source_cancel cancel;
 	int result;
 	struct error err;

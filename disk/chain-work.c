@@ -255,6 +255,9 @@ void attempt_hurry(struct attempt *attempt)
 		list_append(&chain->queue[SOURCE_DEMAND], &attempt->link);
 		pthread_cond_signal(&chain->work);
 	}
+	/* How long its source has held it back does not make the source slow. */
+	if (attempt->running && !attempt->done)
+		attempt->started_ns = now_ns();
 	source_cancel_hurry(&attempt->cancel);
 }
 

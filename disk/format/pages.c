@@ -22,6 +22,7 @@ struct slot {
 	uint64_t off;
 	uint64_t used; /* value of the clock at the last use */
 	uint8_t *data; /* made at the first use; belongs to the loader while loading */
+	struct source_cancel *loader; /* of the read that loads it; NULL: it has none */
 };
 
 struct pages {
@@ -87,6 +88,7 @@ static int load(struct pages *pages, struct slot *slot, uint64_t off, size_t len
 
 	slot->state = SLOT_LOADING;
 	slot->off = off;
+	slot->loader = how->cancel;
 	pthread_mutex_unlock(&pages->lock);
 	if (!slot->data)
 		slot->data = malloc(pages->size);
@@ -95,6 +97,7 @@ static int load(struct pages *pages, struct slot *slot, uint64_t off, size_t len
 	else
 		r = source_read(pages->file, slot->data, len, off, how, err);
 	pthread_mutex_lock(&pages->lock);
+	slot->loader = NULL;
 	slot->state = r < 0 ? SLOT_EMPTY : SLOT_READY;
 	slot->used = r < 0 ? 0 : ++pages->clock;
 	pthread_cond_broadcast(&pages->loaded);
@@ -114,6 +117,9 @@ static int read_page(struct pages *pages, void *buf, size_t len, uint64_t off,
 	for (;;) {
 		slot = find_slot(pages, start);
 		if (!slot || slot->state == SLOT_LOADING) {
+			/* A guest waits for what somebody else is in no hurry to read. */
+			if (slot && slot->loader && how->priority == SOURCE_DEMAND)
+				source_cancel_hurry(slot->loader);
 			pthread_cond_wait(&pages->loaded, &pages->lock);
 			continue;
 		}

@@ -2,12 +2,14 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bits.h"
 #include "base/endian.h"
 #include "disk/format/format.h"
+#include "disk/format/pages.h"
 
 static struct source *memory(const void *data, size_t len)
 {
@@ -265,6 +267,76 @@ TEST(paths_in_utf16_become_utf8_with_slashes)
 	free(text);
 }
 
+/* A source whose first read ends when it is hurried. */
+struct reluctant {
+	struct source src;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool asked, hurried;
+};
+
+static void reluctant_wake(void *arg, bool fired)
+{
+	struct reluctant *file = arg;
+
+	pthread_mutex_lock(&file->lock);
+	file->hurried |= !fired;
+	pthread_cond_broadcast(&file->changed);
+	pthread_mutex_unlock(&file->lock);
+}
+
+static int reluctant_read(struct source *src, void *buf, size_t len,
+                          uint64_t off __attribute__((unused)), const struct source_read *how,
+                          struct error *err __attribute__((unused)))
+{
+	struct reluctant *file = container_of(src, struct reluctant, src);
+
+	assert_true(source_cancel_arm(how->cancel, reluctant_wake, file));
+	pthread_mutex_lock(&file->lock);
+	file->asked = true;
+	pthread_cond_broadcast(&file->changed);
+	while (!file->hurried)
+		pthread_cond_wait(&file->changed, &file->lock);
+	pthread_mutex_unlock(&file->lock);
+	source_cancel_disarm(how->cancel);
+	memset(buf, 'p', len);
+	return 0;
+}
+
+static void *load_page(void *pages)
+{
+	struct source_cancel cancel;
+	const struct source_read how = { .priority = SOURCE_BACKGROUND, .cancel = &cancel };
+	char byte = 0;
+
+	source_cancel_init(&cancel);
+	assert_int_equal(pages_read(pages, &byte, 1, 0, &how, NULL), 0);
+	source_cancel_destroy(&cancel);
+	return NULL;
+}
+
+TEST(who_waits_for_a_table_hurries_the_one_who_reads_it)
+{
+	static const struct source_ops ops = { .read = reluctant_read };
+	struct reluctant file = { .src = { .ops = &ops, .identity.size = 8192 },
+		                  .lock = PTHREAD_MUTEX_INITIALIZER,
+		                  .changed = PTHREAD_COND_INITIALIZER };
+	struct pages *pages;
+	pthread_t thread;
+	char byte = 0;
+
+	assert_int_equal(pages_new(&file.src, 4096, 4, &pages, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, load_page, pages), 0);
+	pthread_mutex_lock(&file.lock);
+	while (!file.asked)
+		pthread_cond_wait(&file.changed, &file.lock);
+	pthread_mutex_unlock(&file.lock);
+	assert_int_equal(pages_read(pages, &byte, 1, 17, NULL, NULL), 0);
+	assert_int_equal(byte, 'p');
+	pthread_join(thread, NULL);
+	pages_free(pages);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +352,7 @@ int main(void)
 		CASE(an_id_stands_for_size_format_and_identity),
 		CASE(images_of_one_size_and_date_have_ids_of_their_own),
 		CASE(paths_in_utf16_become_utf8_with_slashes),
+		CASE(who_waits_for_a_table_hurries_the_one_who_reads_it),
 	};
 
 	return cmocka_run_group_tests_name("image", tests, NULL, NULL);

@@ -34,12 +34,13 @@ struct memory_map {
 
 /*
  * Adds a range.  Where ranges overlap the more restrictive kind wins (usable is the least; unknown kinds
- * count as reserved).  Empty ranges are left out; one that wraps past 2^64 is cut there.  False when the map is full.
+ * count as reserved).  Empty ranges are left out; one that reaches 2^64 is cut a byte before it, so that base + size
+ * never wraps.  False when the map is full: then part of the change may have been made.
  */
 bool memory_map_add(struct memory_map *map, uint64_t base, uint64_t size, uint32_t kind,
                     struct sentence *why);
 
-/* Changes the kind of [base, base + size), splitting what straddles it.  Same errors. */
+/* Gives [base, base + size) a kind, holes too, splitting what straddles it.  Same errors. */
 bool memory_map_set(struct memory_map *map, uint64_t base, uint64_t size, uint32_t kind,
                     struct sentence *why);
 
@@ -51,8 +52,8 @@ uint64_t memory_map_end(const struct memory_map *map);
 const struct memory_range *memory_map_at(const struct memory_map *map, uint64_t address);
 
 /*
- * A free place of `size` bytes at a multiple of `align` (a power of two), all of it usable, below `limit`
- * (exclusive end), outside the `avoid` ranges (kinds there do not matter): the highest such, or the lowest not under `floor` if
+ * A free place of `size` bytes at a multiple of `align` (a power of two), all of it usable, not under `floor`, below `limit`
+ * (exclusive end), outside the `avoid` ranges (kinds there do not matter): the highest such, or the lowest if
  * `lowest`.  False if there is none; says nothing.
  */
 struct memory_wish {

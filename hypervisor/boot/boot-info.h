@@ -11,6 +11,7 @@
 
 #include "hypervisor/core/memory-map.h"
 #include "hypervisor/core/phys.h"
+#include "hypervisor/core/screen.h"
 
 #define BOOT_TEXT_MAX 2048
 
@@ -18,18 +19,6 @@
 struct boot_module {
 	uint64_t base, size;
 	char text[BOOT_TEXT_MAX]; /* the kernel's command line */
-};
-
-enum screen_kind { SCREEN_NONE, SCREEN_TEXT, SCREEN_PIXELS };
-
-/* SCREEN_TEXT: width and height in characters, base is 0xB8000.  Colours: bit position and bits. */
-struct boot_screen {
-	enum screen_kind kind;
-	uint64_t base;
-	uint32_t pitch, width, height, bits; /* pitch in bytes */
-	struct {
-		uint8_t position, size;
-	} red, green, blue;
 };
 
 /* system_table 0: not started by UEFI.  The map is the boot loader's copy, after it left boot services. */

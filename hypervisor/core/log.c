@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "hypervisor/core/ratelimit.h"
 #include "hypervisor/core/say.h"
+#include "hypervisor/core/screen.h"
 #include "hypervisor/core/serial.h"
 #include "hypervisor/core/spinlock.h"
 #include "hypervisor/core/string.h"
@@ -89,6 +90,7 @@ static void emit_list(enum log_level level, const char *text, va_list list)
 	length += sizeof(CONSOLE_PREFIX) - 1;
 	if (log_state.port)
 		serial_write(log_state.port, line, length + 2);
+	screen_write(line, length + 2);
 }
 
 __attribute__((format(printf, 2, 3))) static void emit(enum log_level level, const char *text, ...)

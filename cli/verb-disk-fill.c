@@ -152,10 +152,6 @@ const struct cli_verb verb_disk_fill = {
 	.description =
 		"Fetch everything of an image that is not near yet, and wait until it is.  From "
 		"then on every machine of this image starts and runs with all sources gone.\n\n"
-		"While a machine runs, blocks that it has overwritten are left out: it needs them "
-		"no "
-		"more, but others do, so fill once more when it has stopped to carry all of the "
-		"image.\n\n"
 		"A running machine goes on running, and its reads go first.  Stopping the command "
 		"loses nothing: what is near stays near, and a running machine goes on filling.",
 	.arguments = { { .name = "NAME|IMAGE",

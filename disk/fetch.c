@@ -323,11 +323,26 @@ static struct flight *flight_at(struct fetch *fetch, uint64_t off)
 }
 
 /*
- * With the lock, for a block `at` that no flight covers: the largest range around it inside
- * [low, high) that is far and in no flight.  *ret_first == *ret_end: it is near after all.
+ * Is `block` to be fetched, and how many from there are alike?  The fill is for the cache, and
+ * fetches also what only the guest's layers hold.
  */
-static int far_range(struct fetch *fetch, uint64_t at, uint64_t low, uint64_t high,
-                     uint64_t *ret_first, uint64_t *ret_end, struct error *err)
+static int is_wanted(struct fetch *fetch, enum fetch_reason reason, uint64_t block, uint64_t max,
+                     uint64_t *ret_run, struct error *err)
+{
+	int r = reason == FETCH_FILL ? near_cached(fetch->near, block, max, ret_run, err)
+	                             : near_state(fetch->near, block, max, ret_run, err);
+
+	if (r < 0)
+		return r;
+	return reason == FETCH_FILL ? !r : r == NEAR_FAR;
+}
+
+/*
+ * With the lock, for a block `at` that no flight covers: the largest range around it inside
+ * [low, high) that is wanted and in no flight.  *ret_first == *ret_end: it is near after all.
+ */
+static int far_range(struct fetch *fetch, enum fetch_reason reason, uint64_t at, uint64_t low,
+                     uint64_t high, uint64_t *ret_first, uint64_t *ret_end, struct error *err)
 {
 	uint64_t first, off, run;
 
@@ -342,11 +357,11 @@ static int far_range(struct fetch *fetch, uint64_t at, uint64_t low, uint64_t hi
 	near_refresh(fetch->near, low / NEAR_BLOCK, blocks(low, high));
 	first = low;
 	for (off = low; off < high; off += run * NEAR_BLOCK) {
-		int state = near_state(fetch->near, off / NEAR_BLOCK, blocks(off, high), &run, err);
+		int r = is_wanted(fetch, reason, off / NEAR_BLOCK, blocks(off, high), &run, err);
 
-		if (state < 0)
-			return state;
-		if (state == NEAR_FAR)
+		if (r < 0)
+			return r;
+		if (r)
 			continue;
 		if (off > at) {
 			high = off;
@@ -378,8 +393,8 @@ static int claim_demand(struct fetch *fetch, uint64_t at, uint64_t to, struct fl
 	struct flight *flight = NULL;
 	int r;
 
-	r = far_range(fetch, round_down(at, NEAR_BLOCK), low, min_u64(high, low + FETCH_MAX),
-	              &first, &end, err);
+	r = far_range(fetch, FETCH_DEMAND, round_down(at, NEAR_BLOCK), low,
+	              min_u64(high, low + FETCH_MAX), &first, &end, err);
 	if (r < 0)
 		return r;
 	*ret_run = false;
@@ -517,12 +532,12 @@ static int ahead_step(struct fetch *fetch, uint64_t *at, uint64_t end, enum fetc
 {
 	struct flight *flight;
 	uint64_t first, last, run = 0, off;
-	int r = near_state(fetch->near, *at / NEAR_BLOCK, blocks(*at, end), &run, err);
+	int r = is_wanted(fetch, reason, *at / NEAR_BLOCK, blocks(*at, end), &run, err);
 
 	if (r < 0)
 		return r;
 	off = min_u64(end, *at + run * NEAR_BLOCK);
-	if (r == NEAR_FAR)
+	if (r)
 		r = skip_zeros(fetch, *at, off, reason, &off, err);
 	else
 		r = 0;
@@ -537,7 +552,7 @@ static int ahead_step(struct fetch *fetch, uint64_t *at, uint64_t end, enum fetc
 		pthread_mutex_unlock(&fetch->lock);
 		return 0;
 	}
-	r = far_range(fetch, *at, *at, min_u64(end, *at + FETCH_MAX), &first, &last, err);
+	r = far_range(fetch, reason, *at, *at, min_u64(end, *at + FETCH_MAX), &first, &last, err);
 	if (r == 0 && first < last)
 		r = flight_new(fetch, first, last, reason, &flight, err);
 	pthread_mutex_unlock(&fetch->lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The fill walks over the disk until a whole walk has found nothing that is far.  It rests while the
+ * The fill walks over the disk until a whole walk has found nothing that the cache lacks: also what
+ * the guest has overwritten, for other machines of the image need it.  It rests while the
  * guest misses, and takes its bytes from a bucket that its rate fills.
  */
 #include "disk/fill.h"
@@ -27,17 +28,28 @@ static void step(struct walk *walk, uint64_t len)
 		walk->at = 0;
 }
 
+/* The walk's place, and how much from there is alike. */
+static int is_far(const struct walk *walk, uint64_t max, uint64_t *ret_run)
+{
+	uint64_t block = walk->at / NEAR_BLOCK;
+	int r = walk->below ? near_cached(walk->near, block, max, ret_run, NULL)
+	                    : near_state(walk->near, block, max, ret_run, NULL);
+
+	if (r < 0)
+		return r;
+	return walk->below ? !r : r == NEAR_FAR;
+}
+
 int walk_next(struct walk *walk, uint64_t most, struct trace_run *ret)
 {
 	while (walk->left > 0) {
 		uint64_t here = min_u64(walk->left, walk->size - walk->at), run;
-		int state = near_state(walk->near, walk->at / NEAR_BLOCK,
-		                       div_round_up(here, NEAR_BLOCK), &run, NULL);
+		int far = is_far(walk, div_round_up(here, NEAR_BLOCK), &run);
 
-		if (state < 0)
-			return state;
+		if (far < 0)
+			return far;
 		here = min_u64(here, run * NEAR_BLOCK);
-		if (state == NEAR_FAR) {
+		if (far) {
 			*ret = (struct trace_run){ walk->at, min_u64(here, most) };
 			step(walk, ret->len);
 			return 1;
@@ -55,7 +67,8 @@ void walk_back(struct walk *walk, uint64_t len)
 
 void fill_init(struct fill *fill, struct near *near, uint64_t size, struct messages *messages)
 {
-	*fill = (struct fill){ .messages = messages, .walk = { .near = near, .size = size } };
+	*fill = (struct fill){ .messages = messages,
+		               .walk = { .near = near, .size = size, .below = true } };
 	walk_from(&fill->walk, 0);
 }
 

@@ -18,6 +18,7 @@
 
 struct walk {
 	struct near *near;
+	bool below;    /* what the cache lacks, be it also covered by what the guest wrote */
 	uint64_t size; /* of the disk */
 	uint64_t at;   /* where it goes on, a multiple of NEAR_BLOCK */
 	uint64_t left; /* of the disk, until it has been everywhere */

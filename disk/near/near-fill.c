@@ -62,6 +62,8 @@ static void put_entries(struct near *near, uint64_t block, uint64_t n, const uin
 		if (!fresh[i])
 			continue;
 		near_set_entry(near, block + i, entries[i], &delta);
+		if (!zero)
+			near->groups[block / NEAR_GROUP].zero = false;
 		if (state == ST_FAR || state == ST_CACHE || state == ST_CACHE_ZERO)
 			near_set_state(near, block + i, zero ? ST_CACHE_ZERO : ST_CACHE, &delta);
 		cache_queue(near, block / NEAR_GROUP, block + i, 1);
@@ -186,23 +188,22 @@ static void zero_group(struct near *near, uint64_t block, uint64_t n)
 	uint64_t group = block / NEAR_GROUP;
 	bool whole = n == min_u64(NEAR_GROUP, near->n_blocks - group * NEAR_GROUP);
 	struct near_delta delta = { 0 };
-	bool changed = false;
 
 	for (uint64_t i = block; i < block + n; i++) {
 		uint32_t zero = near_entry_zero(near->cache->seed, i);
 
-		if (near->state[i] == ST_FAR) {
+		if (near->state[i] == ST_FAR)
 			near_set_state(near, i, ST_CACHE_ZERO, &delta);
-			changed = true;
-		}
 		if (!whole && near->entry[i] != zero) {
 			near_set_entry(near, i, zero, &delta);
 			cache_queue(near, group, i, 1);
 		}
 	}
 	near_count(near, group, &delta);
-	if (whole && changed)
+	if (whole && !near->groups[group].zero) {
+		near->groups[group].zero = true;
 		cache_queue(near, group, group, 0);
+	}
 }
 
 int near_fill_zero(struct near *near, uint64_t len, uint64_t off, struct error *err)

@@ -98,7 +98,8 @@ static unsigned int load_cache(struct near *near, uint64_t group, uint8_t states
 		}
 	}
 	/* A group of zeros in which data was found contradicts itself: believe the data alone. */
-	if (zero && stored == 0)
+	near->groups[group].zero = zero && stored == 0;
+	if (near->groups[group].zero)
 		memset(states, ST_CACHE_ZERO, n);
 	return stored;
 }
@@ -187,6 +188,41 @@ int near_look(struct near *near, uint64_t block, struct error *err)
 	near_unlock(near, group);
 	near_give_back(near);
 	return r < 0 ? r : state;
+}
+
+/* In a loaded group that the caller has locked. */
+static bool is_cached(const struct near *near, uint64_t block)
+{
+	return near->groups[block / NEAR_GROUP].zero || near->entry[block] != NEAR_ENTRY_ABSENT;
+}
+
+int near_cached(struct near *near, uint64_t block, uint64_t max, uint64_t *ret_run,
+                struct error *err)
+{
+	uint64_t group = block / NEAR_GROUP, n = 1;
+	int r;
+
+	if (block >= near->n_blocks || max == 0)
+		return error_set(err, EINVAL, "block %llu is not on the disk",
+		                 (unsigned long long)block);
+	max = min_u64(max, near->n_blocks - block);
+	if (!near->cache) {
+		/* There is nothing to bring anything to. */
+		*ret_run = max;
+		return 1;
+	}
+	max = min_u64(max, NEAR_GROUP - block % NEAR_GROUP);
+	near_lock(near, group);
+	r = near_load(near, group, err);
+	if (r == 0) {
+		r = is_cached(near, block);
+		while (n < max && is_cached(near, block + n) == r)
+			n++;
+		*ret_run = n;
+	}
+	near_unlock(near, group);
+	near_give_back(near);
+	return r;
 }
 
 static void give_back_group(struct near *near, uint64_t group)

@@ -41,6 +41,7 @@ struct group {
 	uint64_t generation; /* of the top layer's newest copy */
 	uint16_t near_blocks, cached, written;
 	bool counted; /* the three above hold, and are part of near->totals */
+	bool zero;    /* the cache knows all of it as zero, whatever its entries are */
 	uint8_t keep; /* the copy in the top layer's map not to write next */
 };
 

@@ -78,6 +78,14 @@ int near_state(struct near *near, uint64_t block, uint64_t max, uint64_t *ret_ru
                struct error *err);
 
 /*
+ * Does the cache hold `block`, or know it as zero far, whatever layers hold above it?  1, 0 or
+ * -errno, and how many from there are alike, as near_state() says it.  What the guest has written
+ * needs no source, but other disks of the image do.  1 without a cache.
+ */
+int near_cached(struct near *near, uint64_t block, uint64_t max, uint64_t *ret_run,
+                struct error *err);
+
+/*
  * Read bytes.  -ENODATA with *ret_missing, a block, when part of the range is far: nothing is to be
  * believed of `buf` then.  A cached block with a wrong CRC is forgotten, counted, and far from then
  * on.

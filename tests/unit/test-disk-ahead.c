@@ -62,6 +62,30 @@ TEST(a_fill_leaves_what_the_guest_has_written)
 	world_free(world);
 }
 
+/* What the guest needs no source for, other machines of its image do. */
+TEST(a_fill_fetches_for_the_cache_what_the_guest_has_overwritten)
+{
+	struct world *world = world_opened(2 * MIB);
+	char mine[BLOCK];
+
+	memset(mine, 9, sizeof(mine));
+	memset(world->far.data + MIB, 0, 4 * BLOCK);
+	for (unsigned int i = 0; i < 512; i += 3)
+		assert_int_equal(disk_write(world->disk, mine, BLOCK, i * BLOCK, 0, NULL), 0);
+	assert_int_equal(disk_trim(world->disk, 100 * BLOCK, 400 * BLOCK, DISK_MAY_TRIM, NULL), 0);
+	disk_set_fill(world->disk, true, 0);
+	wait_until_text(world, "fill", "state", "complete");
+	world_close(world);
+
+	/* A disk without that layer, and no source. */
+	far_set(&world->far, NO_LIMIT, EIO);
+	world->parts.writable = false;
+	world->parts.fill = false;
+	world_open(world);
+	expect_far(world, 0, 2 * MIB);
+	world_free(world);
+}
+
 TEST(a_fill_keeps_to_its_rate)
 {
 	struct world *world = world_opened(8 * MIB);
@@ -365,6 +389,7 @@ int main(void)
 		CASE(a_fill_brings_every_block_near_and_says_so),
 		CASE(a_fill_goes_on_after_its_source_failed),
 		CASE(a_fill_leaves_what_the_guest_has_written),
+		CASE(a_fill_fetches_for_the_cache_what_the_guest_has_overwritten),
 		CASE(a_fill_keeps_to_its_rate),
 		CASE(switched_off_fill_fetches_nothing_more),
 		CASE(a_boot_is_recorded_and_replayed_in_its_order),

@@ -107,6 +107,51 @@ TEST(each_block_is_served_by_the_highest_that_has_it)
 	fixture_remove(&f);
 }
 
+static void expect_cached(struct near *near, int cached, uint64_t block, uint64_t max, uint64_t run)
+{
+	uint64_t n = 0;
+
+	assert_int_equal(near_cached(near, block, max, &n, NULL), cached);
+	assert_int_equal(n, run);
+}
+
+TEST(the_cache_is_known_below_what_was_written)
+{
+	const uint64_t group = 8192;
+	struct near_fixture f;
+	struct near *near;
+	uint64_t run;
+
+	fixture_make(&f, 3 * group * B, 1);
+	near = fixture_open(&f);
+	put(near, 'w', 10, 4);
+	zero(near, 14, 2);
+	/* All of the second group is the guest's, and far it is nothing but zeros. */
+	zero(near, group, group);
+	expect_cached(near, 0, 8, 20, 20);
+	fill(near, 'f', 12, 3);
+	assert_int_equal(near_fill_zero(near, 2 * B, 15 * B, NULL), 0);
+	assert_int_equal(near_fill_zero(near, group * B, group * B, NULL), 0);
+	for (int again = 0; again < 2; again++) {
+		expect_state(near, NEAR_LAYER, 10, 4);
+		expect_cached(near, 0, 0, group, 12);
+		expect_cached(near, 1, 12, group, 5);
+		expect_cached(near, 0, 17, group, group - 17);
+		expect_cached(near, 1, group, 2 * group, group);
+		expect_cached(near, 0, 2 * group, group, group);
+		near_close(near);
+		near = fixture_open(&f);
+	}
+	near_close(near);
+	f.options.n_layers = 0;
+	near = fixture_open(&f);
+	expect(near, 'f', 12);
+	expect_state(near, NEAR_ZERO, 15, 2);
+	assert_int_equal(near_cached(near, 3 * group, 1, &run, NULL), -EINVAL);
+	near_close(near);
+	fixture_remove(&f);
+}
+
 TEST(what_was_written_is_there_after_a_reopen)
 {
 	struct near_fixture f;
@@ -627,6 +672,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(each_block_is_served_by_the_highest_that_has_it),
+		CASE(the_cache_is_known_below_what_was_written),
 		CASE(what_was_written_is_there_after_a_reopen),
 		CASE(any_bytes_can_be_read_however_they_are_spread),
 		CASE(without_a_layer_nothing_can_be_written),

@@ -282,6 +282,20 @@ a_rotten_cache_is_found_and_mended()
 	serve_stop mended
 }
 
+# All the memory it ever had, its own and that of its libraries, for a map of 268 million blocks.
+a_terabyte_read_and_written_all_over_takes_less_than_64_MiB()
+{
+	local most
+	qemu-img create -q -f vpc -o force_size=on "$work/www/tera.vhd" 1T
+	serve tera --layer "$work/tera" "$(url tera.vhd)"
+	fio --name=all --ioengine=nbd --uri="$uri" --rw=randrw --bs=4k --size=1T --number_ios=20000 --iodepth=16 \
+		--norandommap --randseed=5 --output="$work/fio.out" >/dev/null || fail "$(cat "$work/fio.out")"
+	[ "$(status tera .reads)" -gt 9000 ] && [ "$(status tera .writes)" -gt 9000 ]
+	most=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$work/tera.pid")/status")
+	serve_stop tera
+	[ "$most" -gt 1000 ] && [ "$most" -lt 65536 ] || fail "$most kB"
+}
+
 what_is_wrong_is_said_before_the_server_goes_to_the_background()
 {
 	echo '{"version": 1, "sources": [], "colour": 1}' >"$work/bad.json"
@@ -299,4 +313,5 @@ run_tests a_read_only_disk_says_what_it_can_do what_a_client_may_ask_of_a_disk_i
 	writes_go_to_the_layer_and_stay a_layer_of_one_image_is_refused_for_another \
 	a_killed_server_loses_nothing_that_was_flushed two_servers_share_what_is_near \
 	a_server_that_goes_and_comes_back_costs_errors_and_nothing_else \
-	a_rotten_cache_is_found_and_mended what_is_wrong_is_said_before_the_server_goes_to_the_background
+	a_rotten_cache_is_found_and_mended a_terabyte_read_and_written_all_over_takes_less_than_64_MiB \
+	what_is_wrong_is_said_before_the_server_goes_to_the_background

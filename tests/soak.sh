@@ -19,6 +19,10 @@ lost()
 	echo "round $round: $*"
 	sill info soak
 	tail -n 30 "$SILL_STATE/machines/soak/console.log"
+	rm -rf build/soak-lost
+	mkdir -p build/soak-lost
+	cp "$SILL_STATE"/machines/soak/*.{log,json} build/soak-lost/
+	echo "its logs are in build/soak-lost"
 	exit 1
 }
 

@@ -3,7 +3,7 @@
 #
 #   RUNS=3        how often each way of booting is measured; the median counts
 #   WAYS="a b…"   only these ways (see `ways` below)
-#   PARTS="boot blocks fio"
+#   PARTS="boot blocks fio open"
 #
 # Every way boots the same sample machine in the same virtual computer.  Ways that fetch do so from
 # one nginx through a link of 100 Mbit/s and 30 ms round trip (shaper.c).  The clock runs from the
@@ -14,7 +14,7 @@ set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} SILL_CACHE=${SILL_CACHE:-$PWD/build}
 runs=${RUNS:-3}
-parts=${PARTS:-boot blocks fio}
+parts=${PARTS:-boot blocks fio open}
 ways=${WAYS:-local cold trace warm qemu-http nbdkit download}
 mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3}
 results=$PWD/build/bench
@@ -246,6 +246,43 @@ measure_fio()
 	done
 }
 
+# open_once WAY SERVER…: a line of JSON: milliseconds from its start until a client knows the size.
+open_once()
+{
+	local way=$1 start ms
+	shift
+	rm -f "$work/open"
+	start=$(date +%s%N)
+	background "$work/open.log" "$@"
+	server_pid=$background_pid
+	until nbdinfo --size "nbd+unix:///?socket=$work/open" >/dev/null 2>&1; do
+		! gone "$server_pid" || { cat "$work/open.log" >&2; return 1; }
+	done
+	ms=$((($(date +%s%N) - start) / 100000))
+	printf '{"way": "%s", "ms": %d.%d}\n' "$way" $((ms / 10)) $((ms % 10))
+}
+
+# A far VHD of 1 TiB: opened for the first time, and with 20,000 blocks all over it read or written
+# by earlier sessions; beside it nbdkit with nothing to open, which is what starting a process takes.
+measure_open()
+{
+	local round far
+	far=$(cat "$work/far.url")/tera.vhd
+	qemu-img create -q -f vpc -o force_size=on "$heap/www/tera.vhd" 1T || return 1
+	export SILL_STATE=$heap/open
+	for ((round = 0; round < 5; round++)); do
+		open_once nothing nbdkit -f -U "$work/open" null 1T || return 1
+		end_of "$server_pid"
+		rm -rf "$heap/open" "$heap/open-layer"
+		open_once fresh sill disk serve --unix "$work/open" --layer "$heap/open-layer" "$far" || return 1
+		fio --name=all --ioengine=nbd --uri="nbd+unix:///?socket=$work/open" --rw=randrw --bs=4k --size=1T \
+			--number_ios=20000 --iodepth=16 --norandommap --output-format=json >/dev/null 2>&1 || return 1
+		end_of "$server_pid"
+		open_once used sill disk serve --unix "$work/open" --layer "$heap/open-layer" "$far" || return 1
+		end_of "$server_pid"
+	done
+}
+
 table()
 {
 	local name
@@ -279,6 +316,15 @@ table()
 			| "| \(.[0].mode), depth \(.[0].depth) | \($sill | round) | \($file | round) | \($sill / $file * 100 | round / 100)"
 			+ " | \($qcow2 | round) | \($sill / $qcow2 * 100 | round / 100) |"' "$results/fio.json"
 	fi
+	if [ -s "$results/open.json" ]; then
+		printf '\n| a far VHD of 1 TiB | milliseconds to its size, median | most |\n|---|---|---|\n'
+		jq -rs '
+			def of($way): map(select(.way == $way).ms) | sort;
+			(["nothing", "nbdkit null, for comparison"], ["fresh", "**Sill**, for the first time"],
+				["used", "**Sill**, read and written all over before"]) as [$way, $title]
+			| of($way) | select(length > 0)
+			| "| \($title) | \(.[(length - 1) / 2 | floor]) | \(.[-1]) |"' "$results/open.json"
+	fi
 }
 
 failed=0
@@ -299,6 +345,9 @@ if [[ $parts == *boot* ]]; then
 fi
 if [[ $parts == *fio* ]]; then
 	measure_fio >"$results/fio.json" || { failed=1; cat "$results/fio.json"; }
+fi
+if [[ $parts == *open* ]]; then
+	measure_open >"$results/open.json" || failed=1
 fi
 table | tee "$results/table.md"
 exit $failed

@@ -79,14 +79,13 @@ static bool send_all(int fd, const void *data, size_t len)
 	return true;
 }
 
+/* Counted first: who has received the last byte may ask at once. */
 static bool send_body(struct client *client, const void *data, size_t len)
 {
-	bool sent = send_all(client->fd, data, len);
-
 	pthread_mutex_lock(&client->server->lock);
 	client->server->bytes += len;
 	pthread_mutex_unlock(&client->server->lock);
-	return sent;
+	return send_all(client->fd, data, len);
 }
 
 /* Until the fault is healed; false when the connection should end instead. */

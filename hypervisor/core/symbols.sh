@@ -15,6 +15,7 @@ nm "$1" | awk '
 		print first, "-", "<"
 		print last, "-", ">"
 	}' | LC_ALL=C sort | awk '
+	BEGIN { count = 0 }
 	$3 == "<" { inside = 1; next }
 	$3 == ">" { name[count] = ""; address[count++] = $1; exit }
 	inside && $1 != previous { name[count] = $3; address[count++] = previous = $1 }

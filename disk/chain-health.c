@@ -82,7 +82,8 @@ static int compare(struct chain_link *link, struct error *err)
 		chain->src.identity = *have;
 		chain->pinned = true;
 	}
-	if (source_identity_agrees(want, have))
+	why = source_identity_difference(want, have);
+	if (!why)
 		return 0;
 	if (want->size != have->size)
 		return error_set(err, ESTALE,
@@ -90,14 +91,6 @@ static int compare(struct chain_link *link, struct error *err)
 		                 "not %llu",
 		                 link->src->name, (unsigned long long)have->size,
 		                 (unsigned long long)want->size);
-	if (want->digest[0] && have->digest[0])
-		why = "its digest is another one";
-	else if (want->last_modified && have->last_modified)
-		why = "its date is another one";
-	else if (want->etag[0] && have->etag[0])
-		why = "its ETag is another one";
-	else
-		why = "nothing shows that it is the same; a digest given for each source would";
 	return error_set(err, ESTALE, "%s: put aside, it is another file or version: %s",
 	                 link->src->name, why);
 }

@@ -84,16 +84,22 @@ static int parse_identity(const json_t *object, struct source_identity *ret)
 	const json_t *sample = json_object_get(object, "sample");
 	const json_t *modified = json_object_get(object, "last_modified");
 	int r = get_whole(object, "size", INT64_MAX, &ret->size);
+	uint64_t ns = 0;
 
 	if (r == 0)
 		r = get_text(object, "digest", ret->digest, sizeof(ret->digest));
 	if (r == 0)
 		r = get_text(object, "etag", ret->etag, sizeof(ret->etag));
+	if (r == 0)
+		r = get_text(object, "etag_from", ret->etag_from, sizeof(ret->etag_from));
+	if (r == 0 && json_object_get(object, "modified_ns"))
+		r = get_whole(object, "modified_ns", 999999999, &ns);
 	if (r == 0 && sample)
 		r = from_hex(json_string_value(sample), ret->sample, sizeof(ret->sample));
 	if (r == 0 && modified && !json_is_integer(modified))
 		r = -EINVAL;
 	ret->last_modified = json_integer_value(modified);
+	ret->modified_ns = (uint32_t)ns;
 	return r;
 }
 
@@ -195,8 +201,12 @@ static json_t *identity_object(const struct source_identity *id)
 		json_object_set_new(object, "digest", json_string(id->digest));
 	if (id->last_modified)
 		json_object_set_new(object, "last_modified", json_integer(id->last_modified));
+	if (id->modified_ns)
+		json_object_set_new(object, "modified_ns", json_integer(id->modified_ns));
 	if (id->etag[0])
 		json_object_set_new(object, "etag", json_string(id->etag));
+	if (id->etag_from[0])
+		json_object_set_new(object, "etag_from", json_string(id->etag_from));
 	if (memcmp(id->sample, no_sample, sizeof(no_sample)) != 0) {
 		to_hex(id->sample, sizeof(id->sample), hex);
 		json_object_set_new(object, "sample", json_string(hex));

@@ -2,7 +2,7 @@
 /*
  * A source over a regular file or a block device of this computer.
  *
- * The version is size and mtime.  After each read the open file is looked at again: when its size
+ * The version is size and mtime, to the nanosecond. After each read the open file is looked at again: when its size
  * or mtime is no longer what it was, some of the bytes may be new ones, and the source is stale.
  * A file that was replaced by another under the same name is no concern: the open one is the old
  * one, whole.  A block device has no useful mtime; it is told by a sample and its size.
@@ -112,8 +112,10 @@ static int file_connect(struct source *src, const struct source_read *how, struc
 	if (file->fd >= 0)
 		close(file->fd); /* left by an attempt that failed after this */
 	file->fd = take_fd(&fd);
-	if (S_ISREG(file->pinned.st_mode))
+	if (S_ISREG(file->pinned.st_mode)) {
 		src->identity.last_modified = file->pinned.st_mtim.tv_sec;
+		src->identity.modified_ns = (uint32_t)file->pinned.st_mtim.tv_nsec;
+	}
 	if (!src->identity.last_modified)
 		return source_identity_sample(src, how, err);
 	return 0;

@@ -63,6 +63,8 @@ static int http_connect(struct source *src, const struct source_read *how, struc
 	id.size = req.answer.range.total;
 	id.last_modified = req.answer.last_modified;
 	memcpy(id.etag, req.answer.etag, sizeof(id.etag));
+	if (id.etag[0])
+		source_url_origin(http->url, id.etag_from, sizeof(id.etag_from));
 	src->identity = id;
 	if (id.last_modified || id.etag[0])
 		return 0;

@@ -20,19 +20,39 @@ static bool has_sample(const struct source_identity *id)
 	return memcmp(id->sample, none, sizeof(none)) != 0;
 }
 
+const char *source_identity_difference(const struct source_identity *want,
+                                       const struct source_identity *have)
+{
+	bool etags = want->etag[0] && have->etag[0];
+	bool same_etag = strcmp(want->etag, have->etag) == 0;
+
+	if (want->size != have->size)
+		return "its size is another one";
+	if (want->digest[0] && have->digest[0])
+		return strcmp(want->digest, have->digest) == 0 ? NULL : "its digest is another one";
+	if (etags && !same_etag && want->etag_from[0] &&
+	    strcmp(want->etag_from, have->etag_from) == 0)
+		return "its ETag is another one, of the same server";
+	if (want->last_modified && have->last_modified) {
+		bool same = want->last_modified == have->last_modified;
+
+		/* Whoever knows no nanoseconds says zero. */
+		if (want->modified_ns && have->modified_ns)
+			same = same && want->modified_ns == have->modified_ns;
+		return same ? NULL : "its date is another one";
+	}
+	if (etags)
+		return same_etag ? NULL : "its ETag is another one";
+	if (has_sample(want) && has_sample(have))
+		return memcmp(want->sample, have->sample, sizeof(want->sample)) == 0
+		               ? NULL
+		               : "a sample of its content is another one";
+	return "nothing shows that it is the same; a digest given for each source would";
+}
+
 bool source_identity_agrees(const struct source_identity *a, const struct source_identity *b)
 {
-	if (a->size != b->size)
-		return false;
-	if (a->digest[0] && b->digest[0])
-		return strcmp(a->digest, b->digest) == 0;
-	if (a->last_modified && b->last_modified)
-		return a->last_modified == b->last_modified;
-	if (a->etag[0] && b->etag[0])
-		return strcmp(a->etag, b->etag) == 0;
-	if (has_sample(a) && has_sample(b))
-		return memcmp(a->sample, b->sample, sizeof(a->sample)) == 0;
-	return false;
+	return !source_identity_difference(a, b);
 }
 
 /* SHA-256 cannot fail but for lack of memory, and there is no other name for a file. */
@@ -56,6 +76,11 @@ void source_identity_key(const struct source_identity *id, uint8_t ret[32])
 		text[8] = 'm';
 		store_be64(text + 9, (uint64_t)id->last_modified);
 		len += 8;
+		/* Only where they are known, so that a file of old has the key it had. */
+		if (id->modified_ns) {
+			store_be32(text + len, id->modified_ns);
+			len += 4;
+		}
 	} else if (id->etag[0]) {
 		text[8] = 'e';
 		memcpy(text + 9, id->etag, strlen(id->etag));

@@ -31,22 +31,31 @@ enum source_priority {
 	SOURCE_BACKGROUND, /* nobody waits */
 };
 
+#define SOURCE_ORIGIN_MAX 280
+
 /* Which version of which file.  Fields that are not known are zero. */
 struct source_identity {
 	uint64_t size;         /* bytes; always known */
 	char digest[72];       /* "sha256:<64 hex digits>" that the person vouches for */
 	int64_t last_modified; /* seconds since 1970: HTTP Last-Modified, a file's mtime */
+	uint32_t modified_ns;  /* the rest of a file's mtime; servers do not say it */
 	char etag[256];        /* a strong ETag as the server wrote it, quotes included */
-	uint8_t sample[32];    /* SHA-256 over a sample, taken when nothing above is known */
+	char etag_from[SOURCE_ORIGIN_MAX]; /* who wrote it: "https://host:443" */
+	uint8_t sample[32]; /* SHA-256 over a sample, taken when nothing above is known */
 };
 
 /*
  * Do two identities stand for the same bytes?  Sizes must be equal, and the first of these that
- * both sides know decides: digest, last_modified, etag, sample.  Nothing in common: no.  An ETag
- * means something only to the server that made it, so unequal ETags count only when nothing better
- * is known.
+ * both sides know decides: digest, last_modified, etag, sample.  Nothing in common: no.
+ *
+ * An ETag means something only to the server that made it.  Unequal ones of the same server are
+ * another version, whatever the dates say, which count whole seconds; those of two servers count
+ * only when nothing better is known.  Of two mtimes the nanoseconds must be equal too.
  */
 bool source_identity_agrees(const struct source_identity *a, const struct source_identity *b);
+/* NULL when they do; else a sentence's end, "its date is another one". */
+const char *source_identity_difference(const struct source_identity *want,
+                                       const struct source_identity *have);
 
 /*
  * SHA-256 over the size and the first known field in that order: the name of this version of the

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -205,6 +206,28 @@ int source_url_parse(const char *text, struct source_url *ret, struct error *err
 	}
 	*ret = url;
 	return 0;
+}
+
+/* RFC 6454: scheme, host and port.  Host names know no case; curl knows the scheme's own port. */
+void source_url_origin(const char *url, char *ret, size_t room)
+{
+	cleanup(curl_url) CURLU *parts = curl_url();
+	cleanup_curl char *scheme = NULL, *host = NULL, *port = NULL;
+	int n = 0;
+
+	ret[0] = '\0';
+	if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK)
+		return;
+	scheme = url_part(parts, CURLUPART_SCHEME);
+	host = url_part(parts, CURLUPART_HOST);
+	if (curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+	    !scheme || !host)
+		return;
+	for (char *c = host; *c; c++)
+		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c);
+	n = snprintf(ret, room, "%s://%s:%s", scheme, host, port);
+	if (n < 0 || (size_t)n >= room)
+		ret[0] = '\0';
 }
 
 /* `name` as the last part of a path in a URL: all but the safest bytes become %XX. */

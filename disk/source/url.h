@@ -5,6 +5,8 @@
 #ifndef DISK_SOURCE_URL_H
 #define DISK_SOURCE_URL_H
 
+#include <stddef.h>
+
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -26,6 +28,9 @@ struct source_url {
  */
 int source_url_parse(const char *text, struct source_url *ret, struct error *err);
 void source_url_free(struct source_url *url);
+
+/* "https://host:443" of an http: or https: URL, for comparing; "" when it is none or too long. */
+void source_url_origin(const char *url, char *ret, size_t room);
 
 static inline void source_url_free_at(struct source_url *url)
 {

@@ -390,6 +390,19 @@ CHAIN_TEST(a_source_of_another_version_than_expected_is_put_aside)
 	assert_non_null(strstr(f->err.text, "another file or version"));
 }
 
+/* Dates count whole seconds: a file that was replaced within one has the same. */
+CHAIN_TEST(a_file_replaced_within_a_second_is_put_aside_by_its_etag)
+{
+	struct fixture *f = opened(state, 1, NULL);
+	const struct source_identity known = f->chain->identity;
+
+	source_close(take_ptr(f->chain));
+	fault_server_serve(f->a, file, SIZE, "\"two\"", DATE);
+	opened(state, 1, &known);
+	assert_int_equal(source_read(f->chain, f->buf, PIECE, 0, NULL, &f->err), -ESTALE);
+	assert_non_null(strstr(f->err.text, "its ETag is another one, of the same server"));
+}
+
 CHAIN_TEST(a_read_fails_at_once_when_every_source_has_another_version)
 {
 	struct fixture *f = opened(state, 2, NULL);
@@ -695,6 +708,7 @@ int main(void)
 		CHAIN_CASE(a_digest_makes_sources_of_different_dates_agree),
 		CHAIN_CASE(a_digest_that_is_none_is_refused),
 		CHAIN_CASE(a_source_of_another_version_than_expected_is_put_aside),
+		CHAIN_CASE(a_file_replaced_within_a_second_is_put_aside_by_its_etag),
 		CHAIN_CASE(a_read_fails_at_once_when_every_source_has_another_version),
 		CHAIN_CASE(
 			a_read_fails_at_its_deadline_with_every_last_error_and_later_ones_recover),

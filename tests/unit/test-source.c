@@ -66,6 +66,7 @@ FILE_TEST(a_file_is_read_and_known_by_size_and_date)
 	assert_int_equal(fstat(f->fd, &st), 0);
 	assert_int_equal(f->src->identity.size, SPARSE_SIZE);
 	assert_int_equal(f->src->identity.last_modified, st.st_mtime);
+	assert_int_equal(f->src->identity.modified_ns, st.st_mtim.tv_nsec);
 	assert_string_equal(f->src->name, f->path);
 	assert_int_equal(source_read(f->src, buf, 8192, SPARSE_SIZE - 8192, NULL, &f->err), 0);
 	assert_memory_equal(buf + 4096, f->block, 4096);
@@ -179,7 +180,7 @@ TEST(identities_agree_by_the_best_field_that_both_know)
 	assert_false(source_identity_agrees(&whole, &other)); /* by the date */
 	other.last_modified = 7;
 	memcpy(other.etag, "\"f\"", 4);
-	assert_true(source_identity_agrees(&whole, &other)); /* an ETag counts for less */
+	assert_true(source_identity_agrees(&whole, &other)); /* another server's counts for less */
 	other.last_modified = 0;
 	assert_false(source_identity_agrees(&whole, &other)); /* by the ETag */
 	other.etag[0] = '\0';
@@ -188,6 +189,60 @@ TEST(identities_agree_by_the_best_field_that_both_know)
 	assert_true(source_identity_agrees(&whole, &other));
 	other.size = 6;
 	assert_false(source_identity_agrees(&whole, &other));
+}
+
+TEST(another_etag_of_the_same_server_is_another_version_whatever_the_date)
+{
+	struct source_identity a = { .size = 5, .last_modified = 7, .etag = "\"a\"" }, b = a;
+
+	strncpy(a.etag_from, "https://a:443", sizeof(a.etag_from) - 1);
+	b = a;
+	assert_true(source_identity_agrees(&a, &b));
+	b.etag[1] = 'b';
+	assert_false(source_identity_agrees(&a, &b));
+	b.etag_from[8] = 'b';
+	assert_true(source_identity_agrees(&a, &b)); /* by the date */
+	b.last_modified = 0;
+	assert_false(source_identity_agrees(&a, &b)); /* there is nothing else */
+	b.etag[1] = 'a';
+	assert_true(source_identity_agrees(&a, &b));
+}
+
+TEST(mtimes_are_compared_to_the_nanosecond_and_with_a_servers_date_to_the_second)
+{
+	struct source_identity file = { .size = 5, .last_modified = 7, .modified_ns = 100 };
+	struct source_identity later = file, server = file;
+	uint8_t a[32], b[32];
+
+	later.modified_ns++;
+	server.modified_ns = 0;
+	assert_false(source_identity_agrees(&file, &later));
+	assert_true(source_identity_agrees(&file, &server));
+	assert_true(source_identity_agrees(&server, &later));
+	source_identity_key(&file, a);
+	source_identity_key(&later, b);
+	assert_memory_not_equal(a, b, 32);
+}
+
+TEST(an_origin_is_scheme_host_and_port)
+{
+	static const struct {
+		const char *url, *origin;
+	} cases[] = {
+		{ "https://H.Example/a?b", "https://h.example:443" },
+		{ "https://h.example:443/c", "https://h.example:443" },
+		{ "http://h.example/", "http://h.example:80" },
+		{ "http://[::1]:8080/x", "http://[::1]:8080" },
+		{ "/srv/disk.raw", "" },
+	};
+	char got[SOURCE_ORIGIN_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		source_url_origin(cases[i].url, got, sizeof(got));
+		assert_string_equal(got, cases[i].origin);
+	}
+	source_url_origin("http://h.example/", got, 10);
+	assert_string_equal(got, "");
 }
 
 TEST(an_identity_has_a_key_of_its_size_and_best_field)
@@ -501,6 +556,9 @@ int main(void)
 		CASE(what_is_no_file_does_not_open),
 		CASE(memory_is_a_source),
 		CASE(identities_agree_by_the_best_field_that_both_know),
+		CASE(another_etag_of_the_same_server_is_another_version_whatever_the_date),
+		CASE(mtimes_are_compared_to_the_nanosecond_and_with_a_servers_date_to_the_second),
+		CASE(an_origin_is_scheme_host_and_port),
 		CASE(an_identity_has_a_key_of_its_size_and_best_field),
 		CASE(a_sample_sees_both_ends_and_the_middle),
 		CASE(names_of_sources_are_told_apart),

@@ -203,6 +203,9 @@ static void make_own_tables(void)
 		        round_up((uint64_t)boot.screen.pitch * boot.screen.height + PAGE_SIZE,
 		                 PAGE_SIZE),
 		        OWN_RW);
+	/* No second way to write what may not be written. */
+	map_own(DIRECT_BASE + machine.own.base, machine.own.base,
+	        (uint64_t)(image_data - image_start), OWN_READ);
 	map_image_part(image_start, image_rodata, OWN_TEXT);
 	map_image_part(image_rodata, image_data, OWN_READ);
 	map_image_part(image_data, image_start + image_size, OWN_RW);
@@ -367,6 +370,8 @@ void boot_main(uint32_t magic, uint32_t information, uint32_t load)
 	choose_vendor(load);
 	if (!acpi_read(&early_memory, boot.rsdp, &acpi, &why))
 		halt(why.text);
+	if ((rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS) != APIC_BASE_DEFAULT)
+		halt("the firmware has moved the local APIC: Sill knows it only at FEE00000h");
 	if (acpi.has_s3) {
 		for (unsigned int i = 0; i < 2; i++) {
 			machine.sleep_port[i] = acpi.pm1_control[i];

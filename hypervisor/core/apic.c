@@ -150,7 +150,8 @@ static bool command(struct cpu *self, uint32_t low, uint32_t destination, bool x
 
 void apic_root_write(struct cpu *cpu, uint32_t offset, uint32_t value)
 {
-	if (offset == APIC_ICR && command(cpu, value, *page_register(APIC_ICR_HIGH) >> 24, false))
+	if (offset == APIC_ICR && !is_x2() &&
+	    command(cpu, value, *page_register(APIC_ICR_HIGH) >> 24, false))
 		return;
 	*page_register(offset) = value;
 }

@@ -83,7 +83,7 @@ bool guest_walk(const struct phys *phys, const struct guest_state *state, uint64
 	if (!state->code_64)
 		linear &= 0xFFFFFFFF;
 	if (!(state->cr0 & CR0_PG)) {
-		*ret_physical = linear;
+		*ret_physical = (uint32_t)linear;
 		return true;
 	}
 	if (state->efer & EFER_LMA) {

@@ -444,6 +444,42 @@ TEST(a_flush_that_failed_once_fails_for_ever)
 	}
 }
 
+TEST(only_a_flush_makes_overwritten_blocks_durable)
+{
+	struct run run;
+	struct cut *cut = prepare(&run, 1);
+	struct near *near = open_near(cut);
+	uint64_t bytes[B / 8] = { 0 };
+
+	assert_int_equal(near_write(near, bytes, B, 0, NULL), 0);
+	assert_int_equal(near_flush(near, NULL), 0);
+	assert_int_equal(near_write(near, bytes, B, 0, NULL), 0);
+	cut->fail_sync = "layer.data";
+	commit_tick(near);
+	/* Nothing has failed, so nothing was synced. */
+	assert_int_equal(near_write(near, bytes, B, 0, NULL), 0);
+	assert_int_equal(near_flush(near, NULL), -EIO);
+	near_close(near);
+	cut_free(cut);
+	run_free(&run);
+}
+
+TEST(what_is_written_for_the_first_time_is_committed_without_a_flush)
+{
+	struct run run;
+	struct cut *cut = prepare(&run, 1);
+	struct near *near = open_near(cut);
+	uint64_t bytes[B / 8] = { 0 };
+
+	assert_int_equal(near_write(near, bytes, B, 0, NULL), 0);
+	cut->fail_sync = "layer.data";
+	commit_tick(near);
+	assert_int_equal(near_write(near, bytes, B, 0, NULL), -EIO);
+	near_close(near);
+	cut_free(cut);
+	run_free(&run);
+}
+
 TEST(a_full_disk_fails_writes_and_loses_nothing)
 {
 	struct run run;
@@ -498,6 +534,8 @@ int main(void)
 		CASE(a_power_cut_anywhere_loses_no_flushed_write_and_shows_no_foreign_bytes),
 		CASE(a_power_cut_while_a_layer_is_made_leaves_one_or_none),
 		CASE(a_flush_that_failed_once_fails_for_ever),
+		CASE(only_a_flush_makes_overwritten_blocks_durable),
+		CASE(what_is_written_for_the_first_time_is_committed_without_a_flush),
 		CASE(a_full_disk_fails_writes_and_loses_nothing),
 	};
 

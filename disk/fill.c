@@ -13,6 +13,8 @@
 #define FLIGHTS       2
 #define PIECE         MIB
 #define GUEST_REST_NS (300 * NS_PER_MS)
+/* A walk asks the near about so much at once: it is about to ask for what it did not take again. */
+#define LOOK (4 * MIB)
 
 void walk_from(struct walk *walk, uint64_t off)
 {
@@ -43,7 +45,9 @@ static int is_far(const struct walk *walk, uint64_t max, uint64_t *ret_run)
 int walk_next(struct walk *walk, uint64_t most, struct trace_run *ret)
 {
 	while (walk->left > 0) {
-		uint64_t here = min_u64(walk->left, walk->size - walk->at), run;
+		uint64_t here = min_u64(min_u64(walk->left, walk->size - walk->at),
+		                        max_u64(most, LOOK)),
+			 run;
 		int far = is_far(walk, div_round_up(here, NEAR_BLOCK), &run);
 
 		if (far < 0)

@@ -378,6 +378,14 @@ static int far_range(struct fetch *fetch, enum fetch_reason reason, uint64_t at,
 	return 0;
 }
 
+/* What is fetched is a multiple of this, so that no compressed cluster is fetched twice. */
+static uint64_t unit_of(const struct fetch *fetch)
+{
+	const struct image *image = far_peek(fetch->far);
+
+	return image ? max_u64(NEAR_BLOCK, min_u64(FETCH_MAX, image_unit(image))) : NEAR_BLOCK;
+}
+
 /*
  * With the lock: a flight for a demand of [at, to).  NULL in *ret: it is near after all.
  * *ret_run: the caller must run it, no thread could be had.
@@ -389,7 +397,9 @@ static int claim_demand(struct fetch *fetch, uint64_t at, uint64_t to, struct fl
 	uint64_t lead = full ? NEAR_BLOCK : __atomic_load_n(&fetch->lead, __ATOMIC_RELAXED);
 	uint64_t tail = full ? NEAR_BLOCK : __atomic_load_n(&fetch->tail, __ATOMIC_RELAXED);
 	uint64_t beyond = full ? 0 : __atomic_load_n(&fetch->beyond, __ATOMIC_RELAXED);
-	uint64_t low = round_down(at, lead), high = up(fetch, to + beyond, tail), first, end;
+	uint64_t unit = full ? NEAR_BLOCK : unit_of(fetch);
+	uint64_t low = round_down(at, max_u64(lead, unit)), first, end;
+	uint64_t high = up(fetch, to + beyond, max_u64(tail, unit));
 	struct flight *flight = NULL;
 	int r;
 
@@ -531,7 +541,7 @@ static int ahead_step(struct fetch *fetch, uint64_t *at, uint64_t end, enum fetc
                       struct error *err)
 {
 	struct flight *flight;
-	uint64_t first, last, run = 0, off;
+	uint64_t first, last, run = 0, off, unit, low;
 	int r = is_wanted(fetch, reason, *at / NEAR_BLOCK, blocks(*at, end), &run, err);
 
 	if (r < 0)
@@ -552,7 +562,10 @@ static int ahead_step(struct fetch *fetch, uint64_t *at, uint64_t end, enum fetc
 		pthread_mutex_unlock(&fetch->lock);
 		return 0;
 	}
-	r = far_range(fetch, reason, *at, *at, min_u64(end, *at + FETCH_MAX), &first, &last, err);
+	unit = unit_of(fetch);
+	low = round_down(*at, unit);
+	r = far_range(fetch, reason, *at, low, min_u64(up(fetch, end, unit), low + FETCH_MAX),
+	              &first, &last, err);
 	if (r == 0 && first < last)
 		r = flight_new(fetch, first, last, reason, &flight, err);
 	pthread_mutex_unlock(&fetch->lock);

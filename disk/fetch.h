@@ -54,9 +54,9 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, uint64_t off, bool *r
                struct error *err);
 
 /*
- * Bring near what is far (for FETCH_FILL: what the cache lacks) in exactly this range, blocks, and
- * in no flight yet; in the caller's thread.  Zeros known from the format's tables are recorded
- * without a request.
+ * Bring near what is far (for FETCH_FILL: what the cache lacks) in exactly this range, blocks (and
+ * the rest of compressed clusters), and in no flight yet; in the caller's thread.  Zeros known from
+ * the format's tables are recorded without a request.
  */
 int fetch_ahead(struct fetch *fetch, uint64_t off, uint64_t len, enum fetch_reason reason,
                 struct error *err);

@@ -214,6 +214,15 @@ int image_map(struct image *image, uint64_t off, uint64_t max, const struct sour
 	return image->ops->map(image, off, max, how, ret_kind, ret_len, err);
 }
 
+uint64_t image_unit(const struct image *image)
+{
+	uint64_t unit = 1;
+
+	for (; image; image = image->parent)
+		unit = max_u64(unit, __atomic_load_n(&image->unit, __ATOMIC_RELAXED));
+	return unit;
+}
+
 /* Holes of the file are zeros, as far as whole sectors of the disk are in them. */
 int map_file(struct image *image, uint64_t off, uint64_t max,
              const struct source_read *how __attribute__((unused)), enum image_extent *ret_kind,

@@ -104,6 +104,7 @@ struct image {
 	struct source *file;  /* owned */
 	struct image *parent; /* owned; NULL when it has none */
 	unsigned int depth;
+	uint64_t unit;         /* with __atomic: see image_unit(); 0: 1 byte */
 	bool has_unique_id;    /* the file carries an id of its own, which children name it by */
 	uint8_t unique_id[16]; /* as it lies in the file */
 	bool has_ends;         /* image_id() or detection has looked */
@@ -124,6 +125,12 @@ int image_read(struct image *image, void *buf, size_t len, uint64_t off,
                const struct source_read *how, struct error *err);
 int image_map(struct image *image, uint64_t off, uint64_t max, const struct source_read *how,
               enum image_extent *ret_kind, uint64_t *ret_len, struct error *err);
+
+/*
+ * Reading any byte costs all of an aligned piece of so many bytes, a power of two: the cluster size
+ * once a compressed cluster has been met, else 1.
+ */
+uint64_t image_unit(const struct image *image);
 
 /*
  * SHA-256 over format, virtual size, ends and identities of the file and of all parents: equal ids

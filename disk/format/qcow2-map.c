@@ -188,6 +188,8 @@ int qcow2_lookup(struct qcow2 *q, struct qcow2_cursor *cursor, uint64_t off,
 	run.entry = entry;
 	if (entry & QCOW2_ENTRY_COMPRESSED) {
 		run.kind = QCOW2_PACKED;
+		if (!__atomic_load_n(&q->image.unit, __ATOMIC_RELAXED))
+			__atomic_store_n(&q->image.unit, q->header.cluster_size, __ATOMIC_RELAXED);
 		run.len = q->header.cluster_size - off % q->header.cluster_size;
 		r = qcow2_packed_range(q, entry, off, &run.host, &run.host_end, err);
 	} else {

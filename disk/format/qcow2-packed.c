@@ -36,13 +36,10 @@ static int inflate_cluster(uint8_t *out, size_t size, const uint8_t *in, size_t 
 }
 
 /* What follows the last frame in its sector is not ours to judge. */
-static int unzstd_cluster(uint8_t *out, size_t size, const uint8_t *in, size_t len)
+static int unzstd_cluster(ZSTD_DCtx *ctx, uint8_t *out, size_t size, const uint8_t *in, size_t len)
 {
-	ZSTD_DCtx *ctx = ZSTD_createDCtx();
 	int r = 0;
 
-	if (!ctx)
-		return -ENOMEM;
 	while (size > 0 && r == 0) {
 		size_t frame = ZSTD_findFrameCompressedSize(in, len), n = 0;
 
@@ -57,16 +54,19 @@ static int unzstd_cluster(uint8_t *out, size_t size, const uint8_t *in, size_t l
 		in += frame;
 		len -= frame;
 	}
-	ZSTD_freeDCtx(ctx);
 	return r;
 }
 
-static int unpack_cluster(const struct qcow2 *q, uint8_t *out, const uint8_t *in, size_t len,
-                          uint64_t host, struct error *err)
+DEFINE_CLEANUP(ZSTD_DCtx *, ZSTD_freeDCtx);
+
+/* `ctx` is there for zstd, and may be NULL for deflate. */
+static int unpack_cluster(const struct qcow2 *q, ZSTD_DCtx *ctx, uint8_t *out, const uint8_t *in,
+                          size_t len, uint64_t host, struct error *err)
 {
 	size_t size = q->header.cluster_size;
 	bool zstd = q->header.compression == QCOW2_ZSTD;
-	int r = zstd ? unzstd_cluster(out, size, in, len) : inflate_cluster(out, size, in, len);
+	int r = zstd ? unzstd_cluster(ctx, out, size, in, len)
+	             : inflate_cluster(out, size, in, len);
 
 	if (r == -ENOMEM)
 		return error_sys(err, ENOMEM, "%s", q->image.file->name);
@@ -119,15 +119,15 @@ void qcow2_slots_free(struct qcow2 *q)
 		free(q->slots[i].data);
 }
 
-static int unpack_part(struct qcow2 *q, void *buf, size_t len, uint64_t within, const uint8_t *in,
-                       size_t in_len, uint64_t host, struct error *err)
+static int unpack_part(struct qcow2 *q, ZSTD_DCtx *ctx, void *buf, size_t len, uint64_t within,
+                       const uint8_t *in, size_t in_len, uint64_t host, struct error *err)
 {
 	uint8_t *whole = malloc(q->header.cluster_size);
 	int r;
 
 	if (!whole)
 		return error_sys(err, ENOMEM, "%s", q->image.file->name);
-	r = unpack_cluster(q, whole, in, in_len, host, err);
+	r = unpack_cluster(q, ctx, whole, in, in_len, host, err);
 	if (r < 0) {
 		free(whole);
 		return r;
@@ -142,14 +142,17 @@ int qcow2_unpack(struct qcow2 *q, void *buf, size_t len, uint64_t off, const str
 {
 	uint64_t cluster = q->header.cluster_size, within = off % cluster;
 	struct qcow2_cursor cursor = { 0 };
+	cleanup(ZSTD_freeDCtx) ZSTD_DCtx *ctx = NULL;
 	cleanup_free uint8_t *in = NULL;
 	uint8_t *out = buf;
 	int r;
 
 	if (within + len <= cluster && slot_copy(q, buf, len, within, run->host))
 		return 0;
+	if (q->header.compression == QCOW2_ZSTD)
+		ctx = ZSTD_createDCtx();
 	in = malloc(run->host_end - run->host);
-	if (!in)
+	if (!in || (q->header.compression == QCOW2_ZSTD && !ctx))
 		return error_sys(err, ENOMEM, "%s", q->image.file->name);
 	r = source_read(q->image.file, in, run->host_end - run->host, run->host, how, err);
 	while (r == 0 && len > 0) {
@@ -170,9 +173,9 @@ int qcow2_unpack(struct qcow2 *q, void *buf, size_t len, uint64_t off, const str
 		from = in + (one.host - run->host);
 		from_len = one.host_end - one.host;
 		if (n == cluster)
-			r = unpack_cluster(q, out, from, from_len, one.host, err);
+			r = unpack_cluster(q, ctx, out, from, from_len, one.host, err);
 		else
-			r = unpack_part(q, out, n, within, from, from_len, one.host, err);
+			r = unpack_part(q, ctx, out, n, within, from, from_len, one.host, err);
 		out += n;
 		off += n;
 		len -= n;

@@ -30,6 +30,7 @@ struct far_file {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint64_t deliver_to;         /* bytes of the file behind this do not arrive yet */
+	uint64_t unit;               /* what image_unit() says; 0: 1 */
 	int fail;                    /* errno of every read; 0: none */
 	uint64_t zero_from, zero_to; /* a range that says it is zero */
 	bool hold_background;        /* reads of least priority do not begin */
@@ -140,6 +141,8 @@ static int far_file_open(void *arg, struct image **ret, struct error *err)
 	r = image_open(&source->src, &options, ret, err);
 	if (r < 0)
 		source_close(&source->src);
+	else
+		(*ret)->unit = file->unit;
 	return r;
 }
 

@@ -410,6 +410,25 @@ TEST(demand_goes_first_and_prefetch_is_a_demand)
 	world_free(world);
 }
 
+TEST(compressed_clusters_are_fetched_once_and_whole)
+{
+	struct world *world = world_new(MIB);
+
+	world->far.unit = 64 * KIB;
+	world_open(world);
+	fetch_set_rounding(world->disk->fetch, BLOCK, 0, BLOCK);
+	assert_int_equal(fetch_ahead(world->disk->fetch, 264 * KIB, BLOCK, FETCH_TRACE, NULL), 0);
+	expect_far(world, 532 * KIB, BLOCK);
+	expect_far(world, 256 * KIB, 64 * KIB);
+	expect_far(world, 512 * KIB, 64 * KIB);
+	assert_int_equal(far_reads(&world->far), 2);
+	assert_int_equal(world->far.log[0].off, 256 * KIB);
+	assert_int_equal(world->far.log[0].len, 64 * KIB);
+	assert_int_equal(world->far.log[1].off, 512 * KIB);
+	assert_int_equal(world->far.log[1].len, 64 * KIB);
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +455,7 @@ int main(void)
 		CASE(a_read_in_a_full_near_fetches_no_more_than_it_needs),
 		CASE(closing_ends_what_is_under_way),
 		CASE(demand_goes_first_and_prefetch_is_a_demand),
+		CASE(compressed_clusters_are_fetched_once_and_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

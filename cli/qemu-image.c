@@ -6,6 +6,10 @@
  * reads goes there over a private socket (libnbd starts and ends it).  A new image is zero
  * everywhere, so only what is not zero is sent.  When the flush has been answered all of it is in
  * the file, and the file gets its name.
+ *
+ * A compressed file is made of that one by `qemu-img convert`, which stores clusters in their order;
+ * the filter of QEMU's that compresses what is written to qemu-nbd wants whole clusters, and a disk
+ * made of them.  So there has to be room for both files for a while.
  */
 #include "cli/qemu-image.h"
 
@@ -27,6 +31,8 @@
 struct qemu_writer {
 	struct writer writer;
 	struct nbd_handle *nbd;
+	char *plain; /* what is to be compressed in the end; NULL: nothing is */
+	char *passing;
 };
 
 static int nbd_failed(struct qemu_writer *qemu, struct error *err)
@@ -57,32 +63,6 @@ static int qemu_write(struct writer *writer, const uint8_t *buf, size_t len, uin
 	return 0;
 }
 
-static int qemu_finish(struct writer *writer, uint64_t *ret_size, struct error *err)
-{
-	struct qemu_writer *qemu = container_of(writer, struct qemu_writer, writer);
-
-	if (nbd_flush(qemu->nbd, 0) < 0 || nbd_shutdown(qemu->nbd, 0) < 0)
-		return nbd_failed(qemu, err);
-	/* Waits for qemu-nbd, which closes the image first. */
-	nbd_close(qemu->nbd);
-	qemu->nbd = NULL;
-	return output_size(writer->out, ret_size, err);
-}
-
-static void qemu_close(struct writer *writer)
-{
-	struct qemu_writer *qemu = container_of(writer, struct qemu_writer, writer);
-
-	nbd_close(qemu->nbd);
-	free(qemu);
-}
-
-static const struct writer_ops qemu_writer_ops = {
-	.write = qemu_write,
-	.finish = qemu_finish,
-	.close = qemu_close,
-};
-
 /* Run a program to its end; what it says of an error goes to the person. */
 static int run_program(const char *const *words, struct error *err)
 {
@@ -103,6 +83,48 @@ static int run_program(const char *const *words, struct error *err)
 	return 0;
 }
 
+static int compress(const struct qemu_writer *qemu, struct error *err)
+{
+	const char *const words[] = {
+		"qemu-img",  "convert",     "-c", "-O", "qcow2", "-o", "compression_type=zstd",
+		qemu->plain, qemu->passing, NULL
+	};
+
+	return run_program(words, err);
+}
+
+static int qemu_finish(struct writer *writer, uint64_t *ret_size, struct error *err)
+{
+	struct qemu_writer *qemu = container_of(writer, struct qemu_writer, writer);
+	int r;
+
+	if (nbd_flush(qemu->nbd, 0) < 0 || nbd_shutdown(qemu->nbd, 0) < 0)
+		return nbd_failed(qemu, err);
+	/* Waits for qemu-nbd, which closes the image first. */
+	nbd_close(qemu->nbd);
+	qemu->nbd = NULL;
+	r = qemu->plain ? compress(qemu, err) : 0;
+	return r < 0 ? r : output_size(writer->out, ret_size, err);
+}
+
+static void qemu_close(struct writer *writer)
+{
+	struct qemu_writer *qemu = container_of(writer, struct qemu_writer, writer);
+
+	nbd_close(qemu->nbd);
+	if (qemu->plain)
+		unlink(qemu->plain);
+	free(qemu->plain);
+	free(qemu->passing);
+	free(qemu);
+}
+
+static const struct writer_ops qemu_writer_ops = {
+	.write = qemu_write,
+	.finish = qemu_finish,
+	.close = qemu_close,
+};
+
 /* An empty image at `path`. */
 static int create_image(const char *path, const char *format, const char *subformat, uint64_t size,
                         struct error *err)
@@ -120,18 +142,34 @@ static int create_image(const char *path, const char *format, const char *subfor
 	return run_program(words, err);
 }
 
-static int open_writer(struct output *out, const char *path, const char *format, uint64_t size,
-                       struct writer **ret, struct error *err)
+static int open_writer(struct output *out, const char *path, const char *subformat,
+                       const struct convert_options *options, uint64_t size, struct writer **ret,
+                       struct error *err)
 {
-	char *words[] = { (char *)"qemu-nbd",          (char *)"--format", (char *)format,
-		          (char *)"--cache=writeback", (char *)path,       NULL };
+	char *words[] = { (char *)"qemu-nbd",
+		          (char *)"--format",
+		          (char *)image_format_name(options->format),
+		          (char *)"--cache=writeback",
+		          (char *)path,
+		          NULL };
 	cleanup(writer_close) struct writer *writer = NULL;
 	struct qemu_writer *qemu = calloc(1, sizeof(*qemu));
+	int r;
 
 	if (!qemu)
 		return error_set(err, ENOMEM, "%s: no memory to write it", output_path(out));
 	qemu->writer = (struct writer){ .ops = &qemu_writer_ops, .out = out, .size = size };
 	writer = &qemu->writer;
+	if (options->compress) {
+		qemu->passing = strdup(path);
+		if (!qemu->passing || asprintf(&qemu->plain, "%s-plain", path) < 0)
+			return error_set(err, ENOMEM, "%s: no memory to write it",
+			                 output_path(out));
+		words[4] = qemu->plain;
+	}
+	r = create_image(words[4], words[2], subformat, size, err);
+	if (r < 0)
+		return r;
 	qemu->nbd = nbd_create();
 	if (!qemu->nbd || nbd_connect_systemd_socket_activation(qemu->nbd, words) < 0)
 		return nbd_failed(qemu, err);
@@ -143,7 +181,6 @@ int qemu_image_convert(struct image *image, const char *path, const char *subfor
                        const struct convert_options *options, struct convert_result *ret,
                        struct error *err)
 {
-	const char *format = image_format_name(options->format);
 	cleanup(output_close) struct output *out = NULL;
 	cleanup(writer_close) struct writer *writer = NULL;
 	cleanup_free char *passing = NULL;
@@ -153,8 +190,6 @@ int qemu_image_convert(struct image *image, const char *path, const char *subfor
 	if (r == 0)
 		r = output_passing_path(out, &passing, err);
 	if (r == 0)
-		r = create_image(passing, format, subformat, image->size, err);
-	if (r == 0)
-		r = open_writer(out, passing, format, image->size, &writer, err);
+		r = open_writer(out, passing, subformat, options, image->size, &writer, err);
 	return r == 0 ? image_write_out(image, out, writer, options, ret, err) : r;
 }

@@ -86,6 +86,8 @@ static int check_options(const struct cli_call *call, enum image_format format, 
 		                 image_format_name(format));
 	if (cli_given(call, "parent") && (fixed || cli_given(call, "azure")))
 		return cli_usage(err, "a differencing VHD (--parent) is neither fixed nor Azure's");
+	if (cli_given(call, "compress") && format != IMAGE_QCOW2)
+		return cli_usage(err, "--compress is for qcow2");
 	if (subformat && (format == IMAGE_RAW || format == IMAGE_QCOW2))
 		return cli_usage(err, "--subformat is for VHD and VHDX");
 	return 0;
@@ -117,6 +119,7 @@ static int convert(const struct cli_call *call, struct image *image, enum image_
 		.format = format,
 		.subformat = strcmp(subformat, "fixed") ? VHD_WRITE_DYNAMIC : VHD_WRITE_FIXED,
 		.azure = cli_given(call, "azure"),
+		.compress = cli_given(call, "compress"),
 		.force = cli_given(call, "force"),
 		.progress = show_progress,
 		.arg = &progress,
@@ -197,6 +200,11 @@ const struct cli_verb verb_convert = {
 	               .type = CLI_FLAG,
 	               .help = "A VHD as Azure wants it: fixed unless said, its size a multiple of "
 	                       "1 MiB" },
+	             { .name = "compress",
+	               .letter = 'c',
+	               .type = CLI_FLAG,
+	               .help = "A qcow2 file compressed with zstd: the best form for an image that "
+	                       "is streamed" },
 	             { .name = "force",
 	               .letter = 'f',
 	               .type = CLI_FLAG,
@@ -218,6 +226,8 @@ const struct cli_verb verb_convert = {
 	                "Fetch a disk as a raw file" },
 	              { "sill convert changed.raw child.vhd --parent base.vhd",
 	                "Keep only what differs from a base" },
+	              { "sill convert disk.raw publish.qcow2 --compress",
+	                "Make what others will stream" },
 	              { "sill convert disk.raw upload.vhd --azure", "Make a VHD to be uploaded" } },
 	.run = run,
 };

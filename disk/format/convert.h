@@ -15,6 +15,7 @@ struct convert_options {
 	struct image *parent;
 	const char *parent_url;
 	bool azure;           /* a size that is a multiple of 1 MiB, filled up with zeros */
+	bool compress;        /* qcow2: with zstd */
 	bool force;           /* replace what is at the path */
 	unsigned int threads; /* reads at once [8] */
 	/*

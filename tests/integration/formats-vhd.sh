@@ -209,7 +209,7 @@ vhdx_and_qcow2_are_written_with_qemu_and_read_the_same()
 	for size in $sizes; do
 		sample "$work/a.raw" "$size" 14
 		sill convert "$work/a.raw" "$work/a.vhd" --force
-		for option in o.qcow2 o.vhdx "o.vhdx --subformat fixed"; do
+		for option in o.qcow2 "o.qcow2 --compress" o.vhdx "o.vhdx --subformat fixed"; do
 			# shellcheck disable=SC2086
 			(cd "$work" && sill convert a.vhd $option --force)
 			qemu-img compare -f raw -F "$(sed 's/o\.//; s/ .*//' <<<"$option")" "$work/a.raw" \
@@ -219,6 +219,20 @@ vhdx_and_qcow2_are_written_with_qemu_and_read_the_same()
 				fail "$size bytes, $option: reads otherwise here"
 		done
 	done
+}
+
+a_compressed_qcow2_is_small_and_leaves_nothing_beside_it()
+{
+	mkdir "$work/packed"
+	head -c $((5 << 20)) < <(yes sill) >"$work/packed/a.raw"
+	sill convert --compress "$work/packed/a.raw" "$work/packed/o.qcow2"
+	[ "$(qemu-img info --output=json "$work/packed/o.qcow2" |
+		jq -r '."format-specific".data."compression-type"')" = zstd ]
+	# Eighty clusters that one sector holds each, and QEMU's own structures.
+	[ "$(stat -c %s "$work/packed/o.qcow2")" -lt $((512 << 10)) ]
+	[ "$(ls -A "$work/packed")" = "$(printf 'a.raw\no.qcow2')" ]
+	! sill convert --compress "$work/packed/a.raw" "$work/packed/o.vhd" 2>"$work/said"
+	grep -q 'compress is for qcow2' "$work/said"
 }
 
 without_qemu_its_formats_are_refused_with_what_to_install()
@@ -262,6 +276,7 @@ run_tests what_qemu_img_writes_reads_the_same \
 	a_vhd_and_its_parent_are_read_from_a_web_server \
 	info_and_check_say_what_is_wrong_with_a_file \
 	vhdx_and_qcow2_are_written_with_qemu_and_read_the_same \
+	a_compressed_qcow2_is_small_and_leaves_nothing_beside_it \
 	without_qemu_its_formats_are_refused_with_what_to_install \
 	an_interrupted_conversion_leaves_nothing_behind \
 	compressed_images_are_refused_with_what_to_do \

@@ -2,7 +2,8 @@
 /*
  * What the files of the chain share.
  *
- *   chain.c         opening, closing, the loop of one read: which source next, when to give up
+ *   chain.c         opening, closing, status
+ *   chain-read.c    the loop of one read: which source next, when to give up
  *   chain-work.c    attempts and the threads that run them
  *   chain-health.c  what is known of each source: state, latency, when to look at it again
  *   chain-hedge.c   when a second source may be asked too, and what that may cost
@@ -143,6 +144,17 @@ struct attempt {
 	enum source_extent extent_kind;
 	uint64_t extent_len;
 };
+
+/* chain-read.c: source_ops of the chain. */
+int chain_read(struct source *src, void *buf, size_t len, uint64_t off,
+               const struct source_read *how, struct error *err);
+int chain_extent(struct source *src, uint64_t off, uint64_t max, enum source_extent *ret_kind,
+                 uint64_t *ret_len, struct error *err);
+/*
+ * With the lock held: one sentence with what every source last said, each in its share of the
+ * room.
+ */
+int chain_fail(struct chain *chain, int code, const char *what, struct error *err);
 
 /* chain-work.c: all with the lock held. */
 /* NULL for lack of memory.  The caller has one reference, the queue another. */

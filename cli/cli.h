@@ -91,6 +91,9 @@ extern const size_t cli_n_verbs;
 
 /* The verb that words[0] (and words[1]) name; *ret_words is how many were used.  NULL: none. */
 const struct cli_verb *cli_find(const char *const *words, size_t n, size_t *ret_words);
+/* Write all verbs, group by group, each group under its title. */
+void cli_each_verb(FILE *out, void (*title)(FILE *out, const char *title),
+                   void (*verb)(FILE *out, const struct cli_verb *verb));
 /* The verb whose name is most like `text`, or NULL when none is near. */
 const char *cli_suggest(const char *text);
 /* The row of an option, NULL when the verb has none of that name. */

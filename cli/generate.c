@@ -4,6 +4,7 @@
  */
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -82,32 +83,24 @@ static void verb_section(FILE *out, const struct cli_verb *verb)
 	}
 }
 
+/* Sections of manuals are in capitals. */
+static void group_section(FILE *out, const char *title)
+{
+	fputs("# ", out);
+	for (; *title; title++)
+		fputc(toupper((unsigned char)*title), out);
+	fputs("\n\n", out);
+}
+
 void cli_generate_man(FILE *out)
 {
-	static const char *const titles[CLI_GROUPS] = {
-		[CLI_MACHINES] = "MACHINES",
-		[CLI_DISKS] = "DISKS AND IMAGES",
-		[CLI_TRACES] = "BOOT TRACES",
-	};
-
 	fputs("sill(1)\n\n# NAME\n\nsill - run machines at once from far images\n\n# SYNOPSIS\n\n"
 	      "*sill* VERB [ARGUMENT...] [OPTION...]++\n"
 	      "*sill* [VERB] *--help*++\n"
 	      "*sill* *--version*\n\n",
 	      out);
 	fputs(introduction, out);
-	for (int group = 0; group < CLI_GROUPS; group++) {
-		bool any = false;
-
-		for (size_t i = 0; i < cli_n_verbs; i++) {
-			if ((int)cli_verbs[i]->group != group)
-				continue;
-			if (!any)
-				fprintf(out, "# %s\n\n", titles[group]);
-			any = true;
-			verb_section(out, cli_verbs[i]);
-		}
-	}
+	cli_each_verb(out, group_section, verb_section);
 	fputs(closing, out);
 }
 

@@ -9,12 +9,6 @@
 #define WIDTH  96
 #define INDENT 26
 
-static const char *const group_titles[CLI_GROUPS] = {
-	[CLI_MACHINES] = "Machines",
-	[CLI_DISKS] = "Disks and images",
-	[CLI_TRACES] = "Boot traces",
-};
-
 /* Words of `text` from column `indent` on, the cursor being at `column`; ends the line. */
 static void wrapped(FILE *out, const char *text, size_t column, size_t indent)
 {
@@ -138,23 +132,17 @@ bool cli_help_first_word(FILE *out, const char *word)
 	return found > 0;
 }
 
+static void group_title(FILE *out, const char *title)
+{
+	fprintf(out, "\n%s:\n", title);
+}
+
 void cli_help(FILE *out)
 {
 	fputs("sill VERB ...\n\nRun machines at once from far images: the disk is streamed, what "
 	      "was "
 	      "read stays near.\n",
 	      out);
-	for (int group = 0; group < CLI_GROUPS; group++) {
-		bool any = false;
-
-		for (size_t i = 0; i < cli_n_verbs; i++) {
-			if ((int)cli_verbs[i]->group != group)
-				continue;
-			if (!any)
-				fprintf(out, "\n%s:\n", group_titles[group]);
-			any = true;
-			verb_row(out, cli_verbs[i]);
-		}
-	}
+	cli_each_verb(out, group_title, verb_row);
 	fputs("\nMore on one of them: sill VERB --help, man sill\n", out);
 }

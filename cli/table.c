@@ -31,6 +31,29 @@ const struct cli_verb *cli_find(const char *const *words, size_t n, size_t *ret_
 	return NULL;
 }
 
+void cli_each_verb(FILE *out, void (*title)(FILE *out, const char *title),
+                   void (*verb)(FILE *out, const struct cli_verb *verb))
+{
+	static const char *const titles[CLI_GROUPS] = {
+		[CLI_MACHINES] = "Machines",
+		[CLI_DISKS] = "Disks and images",
+		[CLI_TRACES] = "Boot traces",
+	};
+
+	for (int group = 0; group < CLI_GROUPS; group++) {
+		bool any = false;
+
+		for (size_t i = 0; i < cli_n_verbs; i++) {
+			if ((int)cli_verbs[i]->group != group)
+				continue;
+			if (!any)
+				title(out, titles[group]);
+			any = true;
+			verb(out, cli_verbs[i]);
+		}
+	}
+}
+
 /* Levenshtein's distance, for short words; longer ones are simply far apart. */
 static size_t distance(const char *a, const char *b)
 {

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The kernel goes where it likes best and no module lies, since modules are not moved to make room: at its preferred
+ * address, or, if it is relocatable, at the lowest place above it.  The initrd stays where the boot loader put it, if it
+ * may.  The parameters are one piece: zero page, command line, UEFI memory map, the rest of the E820 map.  Nothing of it needs to
+ * be kept from the kernel's allocators but what it reserves itself: it copies the rest before it has any.
+ */
+#include "hypervisor/boot/linux.h"
+
+#include "base/bits.h"
+#include "hypervisor/boot/efi.h"
+#include "hypervisor/boot/linux-params.h"
+#include "hypervisor/core/string.h"
+
+#define PAGE        4096u
+#define SECTOR      512u
+#define AVOIDS      5u
+#define VIDEO_TEXT  3u /* the BIOS's number of this mode */
+#define FONT_HEIGHT 16u
+#define LINEAR_UNIT (64 * KIB)
+
+/* What follows the zero page, as offsets from it. */
+struct layout {
+	uint64_t command_line, efi_map, e820, size;
+};
+
+static struct layout layout_of(const struct boot_info *info, const struct memory_map *map)
+{
+	struct layout layout = { .command_line = sizeof(struct linux_params) };
+
+	layout.efi_map = round_up(layout.command_line + strlen(info->kernel.text) + 1, 8);
+	layout.e820 = layout.efi_map + efi_map_room(&info->efi);
+	layout.size = layout.e820;
+	if (map->count > LINUX_E820_MAX)
+		layout.size += sizeof(struct linux_setup_data) +
+		               (map->count - LINUX_E820_MAX) * sizeof(struct linux_e820);
+	layout.size = round_up(layout.size, PAGE);
+	return layout;
+}
+
+static bool check_numbers(const struct boot_info *info, const struct linux_header *header,
+                          const struct linux_plan *plan, struct sentence *why)
+{
+	if (offsetof(struct linux_header, magic) + header->jump_length < sizeof(*header) ||
+	    offsetof(struct linux_header, magic) + header->jump_length > LINUX_HEADER_MAX)
+		return say(why, "the root kernel's boot protocol header ends at %x, which is wrong",
+		           0x202u + header->jump_length);
+	if (plan->code_size == 0 || !range_inside(plan->code, plan->code_size, info->kernel.size))
+		return say(why,
+		           "the root kernel has %llu bytes, and should have %llu: it is cut off",
+		           (unsigned long long)info->kernel.size,
+		           (unsigned long long)(plan->code + plan->code_size));
+	if (header->init_size < plan->code_size)
+		return say(why, "the root kernel has %llu bytes of code, and wants only %u for it",
+		           (unsigned long long)plan->code_size, header->init_size);
+	if (header->relocatable && !is_power_of_two(header->kernel_alignment))
+		return say(
+			why,
+			"the root kernel wants to be at a multiple of %u, which is no power of two",
+			header->kernel_alignment);
+	if (strlen(info->kernel.text) > header->cmdline_size)
+		return say(why, "the root kernel's command line has %zu bytes, and it takes %u",
+		           strlen(info->kernel.text), header->cmdline_size);
+	return true;
+}
+
+/* Copies the header and checks it; sets code, code_size and init_size. */
+static bool read_header(const struct phys *phys, const struct boot_info *info,
+                        struct linux_header *ret, struct linux_plan *plan, struct sentence *why)
+{
+	const uint8_t *bytes = NULL;
+
+	if (info->kernel.size >= LINUX_HEADER_AT + sizeof(*ret))
+		bytes = phys_window(phys, info->kernel.base, info->kernel.size);
+	if (bytes)
+		memcpy(ret, bytes + LINUX_HEADER_AT, sizeof(*ret));
+	if (!bytes || ret->boot_flag != LINUX_BOOT_FLAG || ret->magic != LINUX_MAGIC)
+		return say(why,
+		           "the first module is no Linux kernel: it has no boot protocol header");
+	if (ret->version < LINUX_VERSION)
+		return say(why,
+		           "the root kernel is too old: it speaks boot protocol %u.%u, not 2.12",
+		           ret->version >> 8, ret->version & 0xFFu);
+	if (!(ret->loadflags & LINUX_LOADED_HIGH))
+		return say(why, "the root kernel is a zImage: a bzImage is needed");
+	if (!(ret->xloadflags & LINUX_KERNEL_64))
+		return say(why, "the root kernel is a 32-bit kernel: a 64-bit one is needed");
+	plan->code = ((ret->setup_sectors ? ret->setup_sectors : 4u) + 1u) * SECTOR;
+	plan->code_size = ret->syssize * UINT64_C(16);
+	plan->init_size = ret->init_size;
+	return check_numbers(info, ret, plan, why);
+}
+
+static bool place_kernel(const struct phys *phys, const struct boot_info *info,
+                         const struct memory_map *map, const struct linux_header *header,
+                         struct memory_wish *wish, struct linux_plan *plan, struct sentence *why)
+{
+	wish->size = plan->init_size;
+	wish->floor = max_u64(header->pref_address, MIB);
+	wish->lowest = true;
+	if (header->relocatable) {
+		wish->align = header->kernel_alignment;
+		wish->limit = 4 * GIB;
+		if (!efi_find(phys, &info->efi, map, wish, &plan->kernel))
+			return say(why,
+			           "too little memory: the root kernel needs %u MiB in one piece "
+			           "below 4 GiB",
+			           (unsigned int)div_round_up(wish->size, MIB));
+	} else {
+		wish->align = 1;
+		wish->limit = min_u64(wish->floor, 4 * GIB) + wish->size;
+		if (wish->limit > 4 * GIB || !memory_map_find(map, wish, &plan->kernel))
+			return say(why,
+			           "the root kernel cannot be moved, and its place at %llx is not "
+			           "free",
+			           (unsigned long long)header->pref_address);
+	}
+	return true;
+}
+
+/* Where the boot loader has put it: on a page, in memory that is usable, and where the kernel reaches it. */
+static bool may_stay(const struct boot_module *initrd, const struct memory_map *map, uint64_t limit)
+{
+	const struct memory_range *range = memory_map_at(map, initrd->base);
+
+	return initrd->base % PAGE == 0 && range && range->kind == MEMORY_USABLE &&
+	       range_inside(initrd->base - range->base, initrd->size, range->size) &&
+	       initrd->base + initrd->size <= limit;
+}
+
+static bool place_initrd(const struct phys *phys, const struct boot_info *info,
+                         const struct memory_map *map, const struct linux_header *header,
+                         struct memory_wish *wish, struct linux_plan *plan, struct sentence *why)
+{
+	*wish = (struct memory_wish){ .size = round_up(info->initrd.size, PAGE),
+		                      .align = PAGE,
+		                      .floor = MIB,
+		                      .limit = header->initrd_addr_max + UINT64_C(1),
+		                      .avoid = wish->avoid,
+		                      .avoids = wish->avoids };
+	plan->initrd = info->initrd.base;
+	if (info->initrd.size == 0 || may_stay(&info->initrd, map, wish->limit))
+		return true;
+	if (!phys_window(phys, info->initrd.base, info->initrd.size))
+		return say(why, "the initrd is not in memory that the root has");
+	if (!efi_find(phys, &info->efi, map, wish, &plan->initrd))
+		return say(
+			why,
+			"too little memory: there is no place for an initrd of %u MiB below %llx",
+			(unsigned int)div_round_up(wish->size, MIB),
+			(unsigned long long)wish->limit);
+	return true;
+}
+
+bool linux_plan(const struct phys *phys, const struct boot_info *info, const struct memory_map *map,
+                struct linux_plan *ret, struct sentence *why)
+{
+	struct memory_range avoid[AVOIDS] = {
+		{ info->kernel.base, info->kernel.size, 0 },
+		{ info->initrd.base, info->initrd.size, 0 },
+		{ info->efi.map, info->efi.map_size, 0 },
+	};
+	struct memory_wish wish = { .avoid = avoid, .avoids = 3 };
+	struct linux_plan plan = { 0 };
+	struct linux_header header = { 0 };
+
+	if (!read_header(phys, info, &header, &plan, why))
+		return false;
+	if (info->efi.system_table && !phys_window(phys, info->efi.map, info->efi.map_size))
+		return say(why, "UEFI's memory map is not in memory that the root has");
+	if (!place_kernel(phys, info, map, &header, &wish, &plan, why))
+		return false;
+	avoid[wish.avoids++] = (struct memory_range){ plan.kernel, plan.init_size, 0 };
+	if (!place_initrd(phys, info, map, &header, &wish, &plan, why))
+		return false;
+	avoid[wish.avoids++] =
+		(struct memory_range){ plan.initrd, round_up(info->initrd.size, PAGE), 0 };
+	plan.params_size = layout_of(info, map).size;
+	wish.size = plan.params_size;
+	wish.limit = 4 * GIB;
+	if (!efi_find(phys, &info->efi, map, &wish, &plan.params))
+		return say(why,
+		           "too little memory: there is no place for the root kernel's parameters");
+	if (!phys_window(phys, plan.kernel, plan.init_size) ||
+	    !phys_window(phys, plan.params, plan.params_size) ||
+	    (info->initrd.size && !phys_window(phys, plan.initrd, info->initrd.size)))
+		return say(why,
+		           "what the memory map says is usable is not memory that the root has");
+	*ret = plan;
+	return true;
+}
+
+static void fill_header(const struct boot_info *info, const struct linux_plan *plan,
+                        struct linux_params *params, const uint8_t *file)
+{
+	struct linux_header *header = &params->header;
+
+	memcpy(params->header_bytes, file,
+	       offsetof(struct linux_header, magic) +
+	               file[offsetof(struct linux_header, jump_length)]);
+	header->type_of_loader = LINUX_UNDEFINED;
+	header->loadflags = LINUX_LOADED_HIGH;
+	header->code32_start = (uint32_t)plan->kernel;
+	header->ramdisk_size = (uint32_t)info->initrd.size;
+	header->ramdisk_image = info->initrd.size ? (uint32_t)plan->initrd : 0;
+	header->cmd_line_ptr = (uint32_t)(plan->params + sizeof(*params));
+	header->hardware_subarch = 0;
+	header->setup_data = 0;
+}
+
+static void fill_pixels(const struct boot_screen *from, bool efi, struct linux_screen *to)
+{
+	uint64_t bytes = (uint64_t)from->pitch * from->height;
+	unsigned int used = from->red.size + from->green.size + from->blue.size;
+	unsigned int end = (unsigned int)max_u64(from->red.position + from->red.size,
+	                                         max_u64(from->green.position + from->green.size,
+	                                                 from->blue.position + from->blue.size));
+
+	to->orig_video_isvga = efi ? LINUX_VIDEO_EFI : LINUX_VIDEO_LINEAR;
+	to->lfb_width = (uint16_t)from->width;
+	to->lfb_height = (uint16_t)from->height;
+	to->lfb_depth = (uint16_t)from->bits;
+	to->lfb_base = (uint32_t)from->base;
+	to->ext_lfb_base = (uint32_t)(from->base >> 32);
+	to->capabilities = to->ext_lfb_base ? LINUX_BASE_64 : 0;
+	to->lfb_size = (uint32_t)(efi ? bytes : div_round_up(bytes, LINEAR_UNIT));
+	to->lfb_linelength = (uint16_t)from->pitch;
+	to->red.size = from->red.size;
+	to->red.position = from->red.position;
+	to->green.size = from->green.size;
+	to->green.position = from->green.position;
+	to->blue.size = from->blue.size;
+	to->blue.position = from->blue.position;
+	/* The kernel adds up all bits of a pixel, those without a colour too. */
+	if (from->bits > used) {
+		to->reserved.size = (uint8_t)(from->bits - used);
+		to->reserved.position = (uint8_t)(end < from->bits ? end : 0);
+	}
+}
+
+static void fill_screen(const struct boot_screen *from, bool efi, struct linux_screen *to)
+{
+	if (from->kind == SCREEN_PIXELS) {
+		fill_pixels(from, efi, to);
+	} else if (from->kind == SCREEN_TEXT) {
+		to->orig_video_mode = VIDEO_TEXT;
+		to->orig_video_cols = (uint8_t)from->width;
+		to->orig_video_lines = (uint8_t)from->height;
+		to->orig_video_isvga = LINUX_VIDEO_VGA;
+		to->orig_video_points = FONT_HEIGHT;
+		/* On from the last line: what is on the screen is not written over. */
+		to->orig_y = (uint8_t)(from->height - 1);
+	}
+}
+
+static void fill_e820(const struct memory_map *map, struct linux_params *params,
+                      const struct layout *layout, uint64_t at)
+{
+	struct linux_e820 *to = params->e820;
+	struct linux_setup_data node = { .type = LINUX_SETUP_E820 };
+
+	params->e820_entries = (uint8_t)min_u64(map->count, LINUX_E820_MAX);
+	for (uint32_t i = 0; i < map->count; i++) {
+		if (i == LINUX_E820_MAX) {
+			uint8_t *more = (uint8_t *)params + layout->e820;
+
+			node.length = (uint32_t)((map->count - i) * sizeof(*to));
+			memcpy(more, &node, sizeof(node));
+			to = (struct linux_e820 *)(more + sizeof(node));
+			params->header.setup_data = at + layout->e820;
+		}
+		*to++ = (struct linux_e820){ map->range[i].base, map->range[i].size,
+			                     map->range[i].kind };
+	}
+}
+
+static void fill_efi(const struct phys *phys, const struct boot_efi *efi,
+                     const struct memory_range *own, const struct linux_plan *plan,
+                     struct linux_params *params, const struct layout *layout)
+{
+	/* Loader data is what the kernel does not move itself to before it has read it. */
+	const struct memory_range claims[EFI_CLAIMS] = {
+		{ own->base, own->size, EFI_RESERVED },
+		{ plan->params, plan->params_size, EFI_LOADER_DATA },
+	};
+
+	params->efi.signature = LINUX_EFI64;
+	params->efi.system_table = (uint32_t)efi->system_table;
+	params->efi.system_table_high = (uint32_t)(efi->system_table >> 32);
+	params->efi.descriptor_size = efi->descriptor_size;
+	params->efi.descriptor_version = efi->descriptor_version;
+	params->efi.map = (uint32_t)(plan->params + layout->efi_map);
+	params->efi.map_size = efi_map_copy(phys, efi, claims, (uint8_t *)params + layout->efi_map);
+}
+
+void linux_load(const struct phys *phys, const struct boot_info *info, const struct memory_map *map,
+                const struct memory_range *own, const struct linux_plan *plan)
+{
+	const uint8_t *image = phys_window(phys, info->kernel.base, info->kernel.size);
+	struct linux_params *params = phys_window(phys, plan->params, plan->params_size);
+	struct layout layout = layout_of(info, map);
+	const struct memory_range *rsdp = memory_map_at(map, info->rsdp);
+
+	memcpy(phys_window(phys, plan->kernel, plan->code_size), image + plan->code,
+	       plan->code_size);
+	if (info->initrd.size && plan->initrd != info->initrd.base)
+		memcpy(phys_window(phys, plan->initrd, info->initrd.size),
+		       phys_window(phys, info->initrd.base, info->initrd.size), info->initrd.size);
+	memset(params, 0, plan->params_size);
+	memcpy((uint8_t *)params + layout.command_line, info->kernel.text,
+	       strlen(info->kernel.text) + 1);
+	fill_header(info, plan, params, image + LINUX_HEADER_AT);
+	fill_screen(&info->screen, info->efi.system_table != 0, &params->screen);
+	fill_e820(map, params, &layout, plan->params);
+	if (info->efi.system_table)
+		fill_efi(phys, &info->efi, own, plan, params, &layout);
+	/* A loader's copy is in memory that will be used for something else: then the kernel looks itself. */
+	if (info->rsdp && !(rsdp && rsdp->kind == MEMORY_USABLE))
+		params->acpi_rsdp = info->rsdp;
+}

@@ -55,7 +55,7 @@ tidy_keys()
 	local dir=build/lint/clang
 	ninja -C $dir -t deps | sed -n 's/^    //p' | sort -u | (cd $dir && xargs sha256sum) >build/lint/digests
 	jq -r '.[] | "\(.file)\t\(.command)"' $dir/compile_commands.json >build/lint/flags
-	ninja -C $dir -t deps | awk -v rules="$({ clang-tidy --version; cat .clang-tidy; } | sha256sum)" '
+	ninja -C $dir -t deps | awk -v rules="$({ clang-tidy --version; cat .clang-tidy hypervisor/.clang-tidy; } | sha256sum)" '
 		BEGIN {
 			while ((getline line <"build/lint/digests") > 0)
 				digest[substr(line, 67)] = substr(line, 1, 64)

@@ -37,10 +37,12 @@ static void print_place(uint64_t address, unsigned int back)
 	uint64_t offset;
 	const char *name = symbol_at(address - back, &offset);
 
-	if (name)
-		log_line(LOG_ERROR, "  %s+0x%llx", name, (unsigned long long)(offset + back));
-	else
+	if (name) {
+		offset += back;
+		log_line(LOG_ERROR, "  %s+0x%llx", name, (unsigned long long)offset);
+	} else {
 		log_line(LOG_ERROR, "  0x%llx", (unsigned long long)address);
+	}
 }
 
 void backtrace_print(uint64_t rip, uint64_t rbp)

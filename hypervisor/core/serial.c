@@ -4,6 +4,8 @@
  */
 #include "hypervisor/core/serial.h"
 
+#include "hypervisor/core/x86.h"
+
 #define DATA            0 /* with DIVISOR_ACCESS: divisor, low byte */
 #define INTERRUPTS      1 /* with DIVISOR_ACCESS: divisor, high byte */
 #define FIFO            2
@@ -21,42 +23,39 @@
 /* Polls for room; ten thousand reads of a port last at least 5 ms, a byte 87 us. */
 #define PATIENCE 10000
 
-static void out8(uint16_t port, int offset, uint8_t value)
+static void put(uint16_t port, unsigned int offset, uint8_t value)
 {
-	__asm__ volatile("outb %0, %1" ::"a"(value), "Nd"((uint16_t)(port + offset)));
+	out8((uint16_t)(port + offset), value);
 }
 
-static uint8_t in8(uint16_t port, int offset)
+static uint8_t get(uint16_t port, unsigned int offset)
 {
-	uint8_t value;
-
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"((uint16_t)(port + offset)));
-	return value;
+	return in8((uint16_t)(port + offset));
 }
 
 void serial_setup(uint16_t port)
 {
-	out8(port, INTERRUPTS, 0);
-	out8(port, LINE, LINE_8N1 | DIVISOR_ACCESS);
-	out8(port, DATA, DIVISOR_115200);
-	out8(port, INTERRUPTS, 0);
-	out8(port, LINE, LINE_8N1);
-	out8(port, FIFO, FIFO_ON_CLEARED);
-	out8(port, MODEM, MODEM_DTR_RTS);
+	put(port, INTERRUPTS, 0);
+	put(port, LINE, LINE_8N1 | DIVISOR_ACCESS);
+	put(port, DATA, DIVISOR_115200);
+	put(port, INTERRUPTS, 0);
+	put(port, LINE, LINE_8N1);
+	put(port, FIFO, FIFO_ON_CLEARED);
+	put(port, MODEM, MODEM_DTR_RTS);
 }
 
 void serial_write(uint16_t port, const char *text, size_t length)
 {
-	uint8_t line = in8(port, LINE);
+	uint8_t line = get(port, LINE);
 
 	/* The root may be setting its speed: the data must not become a divisor. */
 	if (line & DIVISOR_ACCESS)
-		out8(port, LINE, line & (uint8_t)~DIVISOR_ACCESS);
+		put(port, LINE, line & (uint8_t)~DIVISOR_ACCESS);
 	for (size_t i = 0; i < length; i++) {
-		for (int polls = 0; polls < PATIENCE && !(in8(port, STATUS) & STATUS_ROOM); polls++)
+		for (int polls = 0; polls < PATIENCE && !(get(port, STATUS) & STATUS_ROOM); polls++)
 			;
-		out8(port, DATA, (uint8_t)text[i]);
+		put(port, DATA, (uint8_t)text[i]);
 	}
 	if (line & DIVISOR_ACCESS)
-		out8(port, LINE, line);
+		put(port, LINE, line);
 }

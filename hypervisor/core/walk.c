@@ -8,16 +8,7 @@
 #include "base/bits.h"
 #include "base/endian.h"
 #include "hypervisor/core/guest.h"
-
-#define CR0_PG        (UINT64_C(1) << 31)
-#define CR4_PSE       (UINT64_C(1) << 4)
-#define CR4_PAE       (UINT64_C(1) << 5)
-#define CR4_LA57      (UINT64_C(1) << 12)
-#define EFER_LMA      (UINT64_C(1) << 10)
-#define ENTRY_PRESENT UINT64_C(1)
-#define ENTRY_LARGE   (UINT64_C(1) << 7)
-#define ENTRY_ADDRESS UINT64_C(0x000FFFFFFFFFF000)
-#define PAGE          UINT64_C(4096)
+#include "hypervisor/core/x86.h"
 
 /* Two levels of 1024 entries of 4 bytes. */
 static bool walk_32(const struct phys *phys, const struct guest_state *state, uint32_t linear,
@@ -30,9 +21,9 @@ static bool walk_32(const struct phys *phys, const struct guest_state *state, ui
 	if (!at)
 		return false;
 	entry = load_le32(at);
-	if (!(entry & ENTRY_PRESENT))
+	if (!(entry & PTE_P))
 		return false;
-	if (entry & ENTRY_LARGE && state->cr4 & CR4_PSE) {
+	if (entry & PTE_PS && state->cr4 & CR4_PSE) {
 		/* PSE-36: bits 13 to 20 are bits 32 to 39 of the address. */
 		*ret_physical = (uint64_t)(entry >> 13 & 0xFF) << 32 | (entry & 0xFFC00000u) |
 		                (linear & 0x3FFFFF);
@@ -42,7 +33,7 @@ static bool walk_32(const struct phys *phys, const struct guest_state *state, ui
 	if (!at)
 		return false;
 	entry = load_le32(at);
-	if (!(entry & ENTRY_PRESENT))
+	if (!(entry & PTE_P))
 		return false;
 	*ret_physical = (entry & 0xFFFFF000u) | (linear & 0xFFF);
 	return true;
@@ -60,10 +51,10 @@ static bool walk_64(const struct phys *phys, uint64_t table, unsigned int level,
 		if (!at)
 			return false;
 		entry = load_le64(at);
-		if (!(entry & ENTRY_PRESENT))
+		if (!(entry & PTE_P))
 			return false;
-		table = entry & ENTRY_ADDRESS;
-		if (level == 1 || entry & ENTRY_LARGE) {
+		table = entry & PTE_ADDRESS;
+		if (level == 1 || entry & PTE_PS) {
 			uint64_t inside = (UINT64_C(1) << shift) - 1;
 
 			*ret_physical = (table & ~inside) | (linear & inside);
@@ -90,7 +81,7 @@ bool guest_walk(const struct phys *phys, const struct guest_state *state, uint64
 		/* Canonical: the bits that no table is indexed by repeat the highest that one is. */
 		if ((uint64_t)((int64_t)(linear << unused) >> unused) != linear)
 			return false;
-		found = walk_64(phys, state->cr3 & ENTRY_ADDRESS, levels, 3, linear, &physical);
+		found = walk_64(phys, state->cr3 & PTE_ADDRESS, levels, 3, linear, &physical);
 	} else if (state->cr4 & CR4_PAE) {
 		found = walk_64(phys, state->cr3 & 0xFFFFFFE0, 3, 2, linear, &physical);
 	} else {
@@ -108,7 +99,7 @@ unsigned int guest_fetch(const struct phys *phys, const struct guest_state *stat
 	unsigned int count = 0;
 
 	while (count < INSTRUCTION_MAX) {
-		uint64_t room = PAGE - (linear + count) % PAGE;
+		uint64_t room = PAGE_SIZE - (linear + count) % PAGE_SIZE;
 		unsigned int n = (unsigned int)min_u64(INSTRUCTION_MAX - count, room);
 		const uint8_t *at;
 

@@ -27,10 +27,10 @@ size_t hv_strlen(const char *text);
 TEST(numbers_and_texts_look_as_libc_prints_them)
 {
 	AGREES("%s %c %%", "text", 'x');
-	AGREES("%d %d %d %d", 0, -1, INT32_MAX, INT32_MIN);
+	AGREES("%d %d %d %d", 0, -1, INT32_MAX, (int)INT32_MIN);
 	AGREES("%u %x %x", UINT32_MAX, 0xdeadbeefu, 0u);
-	AGREES("%ld %lld %lu %llx %zu", INT64_MIN, (long long)INT64_MAX, UINT64_MAX,
-	       (unsigned long long)UINT64_MAX, SIZE_MAX);
+	AGREES("%ld %lld %lu %llx %zu", (long)INT64_MIN, (long long)INT64_MAX,
+	       (unsigned long)UINT64_MAX, (unsigned long long)UINT64_MAX, SIZE_MAX);
 	AGREES("%p", (void *)0xffff800012345678);
 	AGREES("[%5d|%-5d|%05d|%2d]", -42, -42, -42, 12345);
 	AGREES("[%016llx|%-8x|%8x|%3x]", 0x1234abcdull, 0xfu, 0xfu, 0xabcdefu);

@@ -94,7 +94,7 @@ TEST(an_address_outside_the_code_has_no_name)
 /* A table of one kind of damage: of its exact size, so that ASan sees a byte too far. */
 static const char *find_in_damaged(uint32_t count, uint32_t name, size_t size)
 {
-	size_t whole = (size_t)(symbols_end - symbols_start);
+	size_t whole = (uintptr_t)symbols_end - (uintptr_t)symbols_start;
 	uint8_t *table = malloc(size);
 	const char *found;
 	uint64_t offset;
@@ -111,7 +111,7 @@ static const char *find_in_damaged(uint32_t count, uint32_t name, size_t size)
 
 TEST(a_damaged_table_has_no_names)
 {
-	size_t whole = (size_t)(symbols_end - symbols_start);
+	size_t whole = (uintptr_t)symbols_end - (uintptr_t)symbols_start;
 
 	assert_non_null(find_in_damaged(4, 42, whole));
 	assert_null(find_in_damaged(0, 42, whole));

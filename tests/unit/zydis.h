@@ -68,7 +68,7 @@ static inline bool zydis_store(const struct zydis *z, const struct guest_state *
 	} else {
 		if (ZydisRegisterGetClass(from->reg.value) != ZYDIS_REGCLASS_GPR32)
 			return false;
-		reg = ZydisRegisterGetId(from->reg.value);
+		reg = (uint8_t)ZydisRegisterGetId(from->reg.value);
 		ret->value = (uint32_t)(reg == REG_RSP ? state->rsp : regs->r[reg]);
 	}
 	ret->exchange = in->mnemonic == ZYDIS_MNEMONIC_XCHG ? reg : -1;

@@ -169,7 +169,7 @@ int session_wait_end(const struct state *state, const char *name, unsigned int s
 static void detach(const char *log_path)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 
 	setsid();
 	(void)!chdir("/");

@@ -12,6 +12,7 @@
 #include "machine/agent.h"
 #include "machine/console.h"
 #include "machine/disk-server.h"
+#include "machine/logs.h"
 #include "machine/loop.h"
 #include "machine/process.h"
 #include "machine/qmp.h"
@@ -38,6 +39,7 @@ struct supervisor {
 	pthread_mutex_t lock;   /* guards everything below */
 	pthread_cond_t changed; /* it became ready, or it ends */
 	struct loop loop;
+	struct logs logs;
 	struct loop_watch signals, looked, disk_ended, qemu_ended, qmp_input, agent_input, wishes;
 	struct loop_timer qmp_timer, agent_timer, resume_timer, trace_timer, end_timer;
 	struct process disk, qemu;

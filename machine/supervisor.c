@@ -122,19 +122,6 @@ static int choose_accel(struct supervisor *s, struct error *err)
 	return 0;
 }
 
-/* Each session's logs begin anew; the one before stays beside them. */
-static void turn_logs(struct supervisor *s)
-{
-	static const char *const logs[] = { "disk.log", "qemu.log" };
-
-	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
-		char old[32];
-
-		snprintf(old, sizeof(old), "%s.1", logs[i]);
-		(void)!renameat(s->machine_dir, logs[i], s->machine_dir, old);
-	}
-}
-
 static int open_loop(struct supervisor *s, struct error *err)
 {
 	int events = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), signals;
@@ -204,11 +191,12 @@ static int begin(struct supervisor *s, struct error *err)
 	s->ephemeral = s->manifest->ephemeral || s->options->ephemeral;
 	s->firmware = s->manifest->firmware;
 	snprintf(s->firmware_why, sizeof(s->firmware_why), "asked for");
-	turn_logs(s);
 	r = supervisor_record(s, false);
 	if (r < 0)
 		return error_sys(err, -r, "%s/last.json", s->paths.dir);
 	r = loop_open(&s->loop, err);
+	if (r == 0)
+		logs_open(&s->logs, &s->loop, s->paths.dir);
 	if (r == 0)
 		r = open_loop(s, err);
 	if (r == 0)
@@ -238,6 +226,7 @@ static void end(struct supervisor *s)
 	qmp_close(s->qmp);
 	agent_close(s->agent);
 	console_close(s->console);
+	logs_close(&s->logs);
 	close_watched(s, &s->wishes);
 	close_watched(s, &s->signals);
 	timer_close(&s->loop, &s->qmp_timer);

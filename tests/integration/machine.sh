@@ -422,6 +422,44 @@ a_window_without_an_x_server_is_refused_with_the_words_of_qemu()
 	sill delete --yes window
 }
 
+a_run_that_cannot_start_leaves_no_machine()
+{
+	refused env -u WAYLAND_DISPLAY DISPLAY=:987 sill run --name never --accel tcg --memory 64M \
+		--display gtk "$work/guest.img"
+	grep -q 'gtk initialization failed' "$work/said"
+	! sill list --names | has -x never
+	[ -z "$(ls -A "$SILL_STATE/machines" | grep never)" ]
+	# One that was there before stays as it was.
+	machine kept
+	refused sill run --name kept "$work/guest.img"
+	grep -q "there is a machine 'kept' already" "$work/said"
+	state_is kept stopped
+	sill delete --yes kept
+}
+
+log_is_short()
+{
+	[ "$(stat -c %s "$1")" -le 1048576 ]
+}
+
+a_log_that_grows_without_end_loses_its_oldest_lines()
+{
+	local log=$SILL_STATE/machines/chatty/disk.log
+	machine chatty
+	sill start chatty
+	says chatty "tiny guest"
+	seq 1 400000 >>"$log"
+	wait_for 30 log_is_short "$log"
+	grep -q 'older lines were cut away' "$log"
+	! grep -qx 1 "$log"
+	# Its writer goes on behind what is left.
+	echo the last line >>"$log"
+	[ "$(tail -n 1 "$log")" = 'the last line' ]
+	state_is chatty running
+	sill stop --force chatty
+	sill delete --yes chatty
+}
+
 a_deleted_machine_leaves_nothing_but_its_image_near()
 {
 	sill delete --yes one
@@ -456,4 +494,5 @@ run_tests \
 	a_port_that_is_taken_is_said_to_be_and_the_machine_starts_without_it_later \
 	a_screen_is_seen_by_vnc a_screen_is_a_window_of_an_x_server \
 	a_window_without_an_x_server_is_refused_with_the_words_of_qemu \
+	a_run_that_cannot_start_leaves_no_machine a_log_that_grows_without_end_loses_its_oldest_lines \
 	a_deleted_machine_leaves_nothing_but_its_image_near

@@ -42,21 +42,25 @@ static int foreground(const struct state *state, const char *name, struct error 
 	return r < 0 ? r : cli_session_result(state, name, err);
 }
 
-int cli_start_machine(const struct cli_call *call, const struct state *state, const char *name,
-                      bool attach, struct error *err)
+int cli_start_session(const struct cli_call *call, const struct state *state, const char *name,
+                      struct error *err)
 {
 	struct session_start how = { .ephemeral = cli_given(call, "ephemeral"),
 		                     .accel = -1,
 		                     .note = note,
 		                     .arg = (void *)name };
-	enum attach_end end = ATTACH_LEFT;
-	int r;
 
 	if (cli_given(call, "accel"))
 		how.accel = manifest_choice(accel_names, cli_text(call, "accel", NULL));
-	r = session_start(state, name, &how, err);
-	if (r < 0)
-		return r;
+	return session_start(state, name, &how, err);
+}
+
+int cli_follow_session(const struct cli_call *call, const struct state *state, const char *name,
+                       bool attach, struct error *err)
+{
+	enum attach_end end = ATTACH_LEFT;
+	int r;
+
 	if (cli_given(call, "foreground"))
 		return foreground(state, name, err);
 	if (cli_given(call, "wait"))
@@ -78,4 +82,12 @@ int cli_start_machine(const struct cli_call *call, const struct state *state, co
 	}
 	r = session_wait_end(state, name, STOP_PATIENCE, err);
 	return r < 0 ? r : cli_session_result(state, name, err);
+}
+
+int cli_start_machine(const struct cli_call *call, const struct state *state, const char *name,
+                      bool attach, struct error *err)
+{
+	int r = cli_start_session(call, state, name, err);
+
+	return r < 0 ? r : cli_follow_session(call, state, name, attach, err);
 }

@@ -26,7 +26,11 @@
 
 /* Contradictions among them: CLI_USAGE. */
 int cli_check_run(const struct cli_call *call, struct error *err);
-/* Start the machine and do what they say. */
+/* Start the machine; then do what they say.  cli_start_machine() does both. */
+int cli_start_session(const struct cli_call *call, const struct state *state, const char *name,
+                      struct error *err);
+int cli_follow_session(const struct cli_call *call, const struct state *state, const char *name,
+                       bool attach, struct error *err);
 int cli_start_machine(const struct cli_call *call, const struct state *state, const char *name,
                       bool attach, struct error *err);
 

@@ -6,6 +6,21 @@
 
 #include "cli/machine-options.h"
 #include "cli/run-options.h"
+#include "machine/session.h"
+
+#define END_SECONDS 90 /* what is left of a failed start: the disk server may have to write */
+
+/* It was made only to be started: what never ran leaves nothing. */
+static void unmake(const struct state *state, const char *name)
+{
+	struct error err;
+	int r = session_wait_end(state, name, END_SECONDS, &err);
+
+	if (r == 0)
+		r = machine_delete(state, name, &err);
+	if (r < 0)
+		fprintf(stderr, "sill: run: %s is left: %s\n", name, err.text);
+}
 
 static int run(const struct cli_call *call, struct error *err)
 {
@@ -17,9 +32,12 @@ static int run(const struct cli_call *call, struct error *err)
 		r = state_open(&state, err);
 	if (r == 0)
 		r = cli_create_machine(call, state, name, err);
-	if (r == 0)
-		r = cli_start_machine(call, state, name, true, err);
-	return r;
+	if (r < 0)
+		return r;
+	r = cli_start_session(call, state, name, err);
+	if (r < 0)
+		unmake(state, name);
+	return r < 0 ? r : cli_follow_session(call, state, name, true, err);
 }
 
 const struct cli_verb verb_run = {
@@ -34,7 +52,9 @@ const struct cli_verb verb_run = {
 		"Otherwise the command returns when the machine runs.\n\n"
 		"The image may be raw, VHD, VHDX or qcow2, and is recognised by its content. The "
 		"machine "
-		"is kept until it is deleted: *sill start* starts it again.",
+		"is kept until it is deleted: *sill start* starts it again. When it cannot be "
+	        "started "
+		"at all it is not kept; *sill create* makes one that is.",
 	.arguments = { { .name = "IMAGE",
 	                 .type = CLI_IMAGE,
 	                 .help = "A path, or a URL: http, https, nbd, nbd+unix, file" } },

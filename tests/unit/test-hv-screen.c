@@ -183,6 +183,18 @@ TEST(pixels_scroll_as_text_does)
 	assert_cell(0, 2, ' ', 0xBFBFBF);
 }
 
+TEST(scrolling_draws_only_what_changes)
+{
+	begin_text(8, 3);
+	print("same\nsame\nother");
+	/* The letter below it is the same: it is not drawn again. */
+	video[0] = '#';
+	print("\n");
+	assert_row(0, "#ame");
+	assert_row(1, "other");
+	assert_row(2, "");
+}
+
 TEST(a_huge_screen_is_used_as_far_as_the_text_goes)
 {
 	begin_pixels(3840, 2160, 32, 0);
@@ -240,7 +252,8 @@ TEST(a_screen_that_cannot_be_is_left_alone)
 	for (int fault = 0; fault < 7; fault++) {
 		begin_pixels(64, 32, 32, 0);
 		if (fault == 0)
-			boot.bits = 8, boot.pitch = 64;
+			boot.bits = 8, boot.red.position = 5, boot.green.position = 2,
+			boot.red.size = boot.green.size = 3, boot.blue.size = 2;
 		else if (fault == 1)
 			boot.bits = 0;
 		else if (fault == 2)
@@ -296,6 +309,7 @@ int main(void)
 		CASE(what_the_font_does_not_have_is_a_question_mark),
 		CASE(pixels_of_every_depth_show_the_font),
 		CASE(pixels_scroll_as_text_does),
+		CASE(scrolling_draws_only_what_changes),
 		CASE(a_huge_screen_is_used_as_far_as_the_text_goes),
 		CASE(a_released_screen_is_not_touched),
 		CASE(a_claimed_screen_is_cleared_and_written_from_the_top),

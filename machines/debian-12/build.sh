@@ -106,6 +106,18 @@ as_root()
 	fi
 }
 
+# Nothing is begun by somebody who cannot end it.
+may_own_files()
+{
+	local why
+	why=$(as_root true 2>&1) || {
+		say "you may not own files of other users in a user namespace (${why//$'\n'/; }): build as root," \
+			"or see that newuidmap (uidmap) is installed, that /etc/subuid and /etc/subgid have ranges for you," \
+			"and that the kernel lets you make user namespaces"
+		return 1
+	}
+}
+
 build_root()
 {
 	local list=()
@@ -173,6 +185,8 @@ flock 9
 if [ "$(cat "$out/recipe" 2>/dev/null)" = "$recipe" ] && [ -s "$out/disk.raw" ] && [ -s "$out/disk.vhd" ]; then
 	exit 0
 fi
+
+may_own_files
 
 # Built by anybody else than root the folder belongs to users of the namespace: removed there too.
 work=$(mktemp -d "$out/work.XXXXXX")

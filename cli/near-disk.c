@@ -50,7 +50,7 @@ static int find_machine(const struct cli_call *call, const struct state *state, 
 		r = manifest_load(dir, &manifest, err);
 	if (r == 0)
 		r = session_paths(state, name, false, &paths, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	memcpy(near->control, paths.disk_control, sizeof(near->control));
 	near->spec = json_deep_copy(manifest->disk);

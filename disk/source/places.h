@@ -42,7 +42,7 @@ static inline void source_places_free_at(struct source_places *at)
  * Where a file named `name` is beside one that is at `of`: source_sibling() of each, with its
  * priority.  Places without siblings (nbd:) have none; when no place has one that is what the first
  * said.  -EPERM when one of them is a network's and the name is a local file's: what names it may
- * have come from there. 
+ * have come from there.
  */
 int source_places_beside(const struct source_places *of, const char *name,
                          struct source_places *ret, struct error *err);

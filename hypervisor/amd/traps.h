@@ -21,7 +21,7 @@
 	TRAP(MISC1, 31, on_shutdown, "shutdown",                                                \
 	     "a triple fault resets the PC, and the log says so first")                         \
 	TRAP(MISC2, 0, on_svm, "VMRUN",                                                         \
-	     "AMD-V is not the root's, and the processor demands this trap")                        \
+	     "AMD-V is not the root's, and the processor demands this trap")                    \
 	TRAP(MISC2, 1, on_vmmcall, "VMMCALL", "hypercalls")                                     \
 	TRAP(MISC2, 2, on_svm, "VMLOAD", "AMD-V is not the root's")                             \
 	TRAP(MISC2, 3, on_svm, "VMSAVE", "AMD-V is not the root's")                             \

@@ -35,7 +35,7 @@ struct vendor {
 	/* Sets the guest's registers as `start` says; on the processor itself or before it has run. */
 	void (*root_start)(struct cpu *cpu, const struct cpu_start *start);
 	/* Runs the root for ever. */
-	void (*root_run)(struct cpu *cpu) __attribute__((noreturn));
+	__attribute__((noreturn)) void (*root_run)(struct cpu *cpu);
 
 	void (*state)(const struct cpu *cpu, struct guest_state *ret);
 	/* Moves rip past an instruction that was done on the guest's behalf. */

@@ -298,7 +298,7 @@ TEST(a_sweep_brings_data_near_and_no_zeros)
 	memset(world->far.data + 2 * MIB, 0, 68 * MIB);
 	world->parts.sweep = true;
 	world_open(world);
-	while (status_of(world, "near_blocks") < (json_int_t)(4 * MIB / BLOCK + 1))
+	while (status_of(world, "near_blocks") < (json_int_t)(4 * MIB / BLOCK) + 1)
 		sched_yield();
 	/* What is near is all data: what is zero has not been recorded. */
 	assert_int_equal(status_of(world, "near_blocks"), 4 * MIB / BLOCK + 1);

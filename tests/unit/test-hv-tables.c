@@ -133,7 +133,7 @@ TEST(without_a_page_for_a_table_the_mapping_fails)
 /* 3,000 random pieces over 3 GiB, compared page by page. */
 TEST(random_pieces_agree_with_the_model)
 {
-	uint64_t *model = calloc(PAGES, sizeof(*model)), borders = 0;
+	uint64_t *model = calloc(PAGES, sizeof(*model));
 	unsigned int seed = 1;
 
 	for (unsigned int largest = 0; largest <= 2; largest++) {
@@ -154,7 +154,6 @@ TEST(random_pieces_agree_with_the_model)
 			             : from;
 			if (largest == 0)
 				size = min_u64(size, 8 * MIB);
-			borders += 2;
 			assert_true(tables_map(&t, from, to, size, leaf));
 			for (uint64_t p = from / PAGE_SIZE; p < (from + size) / PAGE_SIZE; p++)
 				model[p] = leaf == 0 ? 0 : (to + (p * PAGE_SIZE - from)) | leaf;

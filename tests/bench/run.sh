@@ -15,7 +15,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} SILL_CACHE=${SILL_CACHE:-$PWD/build}
 runs=${RUNS:-3}
 parts=${PARTS:-boot blocks fio open}
-ways=${WAYS:-local cold trace warm qemu-http nbdkit download}
+ways=${WAYS:-local cold trace warm cold-vhd trace-vhd qemu-http nbdkit download}
 mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3}
 results=$PWD/build/bench
 mkdir -p "$results"
@@ -32,15 +32,16 @@ trap 'lib_clean; rm -rf "$heap"' EXIT
 now() { date +%s.%N; }
 since() { echo "$(now) - $1" | bc; }
 
-# The file systems of the far: as a VHD, raw, and compressed, whatever each way can use best.
+# The far: each way gets the form of the disk that suits it best.  That is compressed qcow2 for all
+# who read it; nbdkit's curl plugin wants a raw file.  A VHD is there for comparison.
 prepare()
 {
 	mkdir -p "$heap/www"
 	ln -s "$image/disk.vhd" "$heap/www/disk.vhd"
 	ln -s "$image/disk.raw" "$heap/www/disk.raw"
-	[ "$image/disk.zip.qcow2" -nt "$image/disk.raw" ] ||
-		qemu-img convert -c -O qcow2 "$image/disk.raw" "$image/disk.zip.qcow2" || return 1
-	ln -s "$image/disk.zip.qcow2" "$heap/www/disk.qcow2"
+	[ "$image/disk.zstd.qcow2" -nt "$image/disk.raw" ] ||
+		sill convert --force --compress "$image/disk.raw" "$image/disk.zstd.qcow2" >/dev/null || return 1
+	ln -s "$image/disk.zstd.qcow2" "$heap/www/disk.qcow2"
 	web far "$heap/www"
 }
 
@@ -133,31 +134,38 @@ boot_download()
 	curl -sSf -o "$heap/download.qcow2" "$url/disk.qcow2" && overlay qcow2 "$heap/download.qcow2"
 }
 
+# sill_ready STATE FORM: `sill run` of the far disk in that form, with what is near in that state.
 sill_ready()
 {
-	sill run --name "bench$RANDOM" --firmware uefi --accel tcg --wait=$patience "$url/disk.vhd" >"$work/sill.log" 2>&1 || {
+	SILL_STATE=$heap/$1 sill run --name "bench$RANDOM" --firmware uefi --accel tcg --wait=$patience \
+		"$url/disk.$2" >"$work/sill.log" 2>&1 || {
 		cat "$work/sill.log"
 		return 1
 	}
 }
 
-# A first boot leaves a trace; the export of it is what another computer would have been given.
-boot_cold() { SILL_STATE=$heap/cold sill_ready; }
-boot_trace() { SILL_STATE=$heap/trace sill_ready; }
-boot_warm() { SILL_STATE=$heap/warm sill_ready; }
+boot_cold() { sill_ready cold qcow2; }
+boot_cold_vhd() { sill_ready cold-vhd vhd; }
+boot_trace() { sill_ready trace qcow2; }
+boot_trace_vhd() { sill_ready trace-vhd vhd; }
+boot_warm() { sill_ready warm qcow2; }
 
-before_trace()
+# bring_trace STATE FORM: a first boot leaves a trace; its export is what another computer gets.
+bring_trace()
 {
-	[ -f "$work/trace" ] || {
-		SILL_STATE=$heap/first sill_ready && end_machines "$heap/first" &&
-			SILL_STATE=$heap/first sill trace export "$url/disk.vhd" "$work/trace" >/dev/null
+	[ -f "$work/trace.$2" ] || {
+		sill_ready first "$2" && end_machines "$heap/first" &&
+			SILL_STATE=$heap/first sill trace export "$url/disk.$2" "$work/trace.$2" >/dev/null
 	} || return 1
-	SILL_STATE=$heap/trace sill trace import "$url/disk.vhd" "$work/trace" >/dev/null
+	SILL_STATE=$heap/$1 sill trace import "$url/disk.$2" "$work/trace.$2" >/dev/null
 }
+
+before_trace() { bring_trace trace qcow2; }
+before_trace_vhd() { bring_trace trace-vhd vhd; }
 
 before_warm()
 {
-	SILL_STATE=$heap/warm sill_ready && end_machines "$heap/warm"
+	sill_ready warm qcow2 && end_machines "$heap/warm"
 }
 
 end_machines()
@@ -186,7 +194,7 @@ measure()
 	[ -z "$server_pid" ] || end_of "$server_pid"
 	[ ! -d "$heap/$way" ] || end_machines "$heap/$way"
 	end_of "$link_pid"
-	rm -rf "$heap"/{overlay.qcow2,download.qcow2,cold,trace,warm,first}
+	rm -rf "$heap"/{overlay.qcow2,download.qcow2,cold,cold-vhd,trace,trace-vhd,warm,first}
 	[ $status -eq 0 ] || { echo "bench: $way failed" >&2; return 1; }
 	printf '{"way": "%s", "seconds": %.2f, "bytes": %d}\n' "$way" "$seconds" "$bytes"
 }
@@ -288,11 +296,12 @@ table()
 	local name
 	declare -A titles=(
 		[local]='local raw file' [cold]='**Sill**, cold' [trace]='**Sill**, cold, with a trace'
+		[cold-vhd]='**Sill**, cold, dynamic VHD' [trace-vhd]='**Sill**, cold, dynamic VHD, with a trace'
 		[warm]='**Sill**, warm' [qemu-http]='QEMU http, compressed qcow2, copy on read'
 		[nbdkit]='nbdkit curl, readahead, cache, cow' [download]='download compressed qcow2, then boot')
 	if [ -s "$results/boots.json" ]; then
 		printf '| way | seconds to ready | of local | bytes over the link | of blocks read |\n|---|---|---|---|---|\n'
-		for name in local trace cold warm qemu-http nbdkit download; do
+		for name in local warm trace cold trace-vhd cold-vhd qemu-http nbdkit download; do
 			jq -rs --arg way "$name" --arg title "${titles[$name]}" --slurpfile blocks <(cat "$results/blocks.json" 2>/dev/null) '
 				def median: sort | if length == 0 then null else (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 end;
 				([.[] | select(.way == "local").seconds] | median) as $local

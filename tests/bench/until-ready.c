@@ -4,8 +4,10 @@
  *
  * The same question that `sill run` asks, for machines that were started by hand: a
  * guest-sync-delimited with a new number every 100 ms, until its answer is there.  QEMU may make
- * the socket after this has begun.  Exit 1 when the time is over.
+ * the socket after this has begun.  Exit 1 when the time is over, or when there is a socket that
+ * nobody has listened at for a while: QEMU has ended.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #include "util/clock.h"
 
 #define ASK_EVERY_MS 100
+#define MAX_REFUSED  20
 
 static int connect_to(const char *path)
 {
@@ -25,7 +28,10 @@ static int connect_to(const char *path)
 
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		int why = errno;
+
 		close(fd);
+		errno = why;
 		return -1;
 	}
 	return fd;
@@ -35,6 +41,7 @@ int main(int argc, char **argv)
 {
 	char got[4096] = "", text[120];
 	uint64_t end;
+	unsigned int refused = 0;
 	size_t used = 0;
 	int fd = -1;
 
@@ -47,8 +54,12 @@ int main(int argc, char **argv)
 		struct pollfd wait = { .events = POLLIN };
 		ssize_t n;
 
-		if (fd < 0)
+		if (fd < 0) {
 			fd = connect_to(argv[1]);
+			refused = fd < 0 && errno == ECONNREFUSED ? refused + 1 : 0;
+			if (refused == MAX_REFUSED)
+				return 1;
+		}
 		if (fd >= 0) {
 			int len = snprintf(
 				text, sizeof(text),

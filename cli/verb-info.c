@@ -89,6 +89,37 @@ static void print_fetched(const json_t *fetched)
 	putchar('\n');
 }
 
+/* The guest's place in the world: always there, whatever is forwarded. */
+static void print_network(const json_t *info)
+{
+	const json_t *ports = json_object_get(info, "ports"), *value;
+	size_t i;
+
+	line("address", "%s, in a network of its own that is left through this computer; %s",
+	     text_at(info, "address"),
+	     json_array_size(ports) ? "reached by forwarded ports" : "no port is forwarded to it");
+	json_array_foreach (ports, i, value) {
+		const char *text = json_string_value(value), *colon = strrchr(text, ':');
+
+		line("port", "%.*s leads to its port %s", (int)(colon - text), text, colon + 1);
+	}
+}
+
+static void print_trace(const json_t *trace)
+{
+	const char *replay = text_at(trace, "replay");
+	bool recording = json_is_true(json_object_get(trace, "recording"));
+	char all[16], taken[16], text[80] = "no record of an earlier boot was fetched ahead";
+
+	format_bytes(number_at(trace, "replay_bytes"), all);
+	if (strcmp(replay, "running") == 0)
+		snprintf(text, sizeof(text), "%s of %s are being fetched ahead",
+		         format_bytes(number_at(trace, "replayed_bytes"), taken), all);
+	else if (strcmp(replay, "done") == 0)
+		snprintf(text, sizeof(text), "%s were fetched ahead", all);
+	line("boot trace", "%s%s", text, recording ? "; this boot is being recorded" : "");
+}
+
 static void print_disk(const json_t *disk)
 {
 	const json_t *list, *value;
@@ -109,6 +140,7 @@ static void print_disk(const json_t *disk)
 	list = json_object_get(disk, "sources");
 	json_array_foreach (list, i, value)
 		print_source(value);
+	print_trace(json_object_get(disk, "trace"));
 	line("fill", "%s", text_at(json_object_get(disk, "fill"), "state"));
 	print_ms("first read", disk, "first_read_ms");
 	list = json_object_get(disk, "messages");
@@ -120,16 +152,12 @@ static void print_disk(const json_t *disk)
 
 static void print_machine(const json_t *info)
 {
-	const json_t *ports = json_object_get(info, "ports"), *value;
-	size_t i;
-
 	line("name", "%s", text_at(info, "name"));
 	line("image", "%s", text_at(info, "image"));
 	print_time("created", number_at(info, "created"), "");
 	line("processors", "%llu", (unsigned long long)number_at(info, "cpus"));
 	line("memory", "%llu MiB", (unsigned long long)(number_at(info, "memory") >> 20));
-	json_array_foreach (ports, i, value)
-		line("port", "%s", json_string_value(value));
+	print_network(info);
 	if (json_is_true(json_object_get(info, "ephemeral")))
 		line("ephemeral", "what it writes is thrown away at the end of the session");
 }
@@ -187,8 +215,8 @@ const struct cli_verb verb_info = {
 	.description =
 		"Show what a machine is, what it is doing, why its last session ended, and how its "
 		"disk is doing: what was fetched from which source, how much is near, how many "
-		"reads "
-		"had to wait for a source, and how long the first read and the start took.",
+		"reads had to wait for a source, what was fetched ahead by the trace of an earlier "
+		"boot, and how long the first read and the start took.",
 	.arguments = { { .name = "NAME", .type = CLI_MACHINE, .help = "The machine" } },
 	.options = { OPTION_JSON },
 	.examples = { { "sill info web", "Show it" },

@@ -53,7 +53,7 @@ const struct cli_verb verb_run = {
 		"The image may be raw, VHD, VHDX or qcow2, and is recognised by its content. The "
 		"machine "
 		"is kept until it is deleted: *sill start* starts it again. When it cannot be "
-	        "started "
+		"started "
 		"at all it is not kept; *sill create* makes one that is.",
 	.arguments = { { .name = "IMAGE",
 	                 .type = CLI_IMAGE,

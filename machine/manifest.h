@@ -36,6 +36,10 @@ struct port_forward {
 	uint16_t host, guest;
 };
 
+/* What a guest gets by DHCP; its network is its own, and every machine has the same. */
+#define MACHINE_ADDRESS "10.0.2.15"
+#define MACHINE_NETWORK "10.0.2.0/24"
+
 struct manifest {
 	uint64_t created; /* seconds since 1970 */
 	char *image;      /* as the person named it, a path made absolute */

@@ -96,7 +96,8 @@ static void add_network(const struct qemu_options *o, struct argv *argv)
 		                         ",hostfwd=tcp:%s:%u-:%u", m->ports[i].address,
 		                         m->ports[i].host, m->ports[i].guest);
 	argv_add(argv, "-netdev");
-	argv_add(argv, "user,id=net0%s", forwards);
+	argv_add(argv, "user,id=net0,net=" MACHINE_NETWORK ",dhcpstart=" MACHINE_ADDRESS "%s",
+	         forwards);
 	argv_add(argv, "-device");
 	argv_add(argv, "virtio-net-pci,netdev=net0,mac=%s,romfile=", m->mac);
 }

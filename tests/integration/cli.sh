@@ -172,6 +172,8 @@ what_a_machine_was_made_with_is_what_info_says()
 	[ "$(info made .image)" = "$work/empty.img" ]
 	[ "$(info made .state)" = stopped ]
 	sill info made | has -e '^memory  *512 MiB'
+	sill info made | has -e '^address  *10\.0\.2\.15, .*; reached by forwarded ports$'
+	sill info made | has -e '^port  *0\.0\.0\.0:8080 leads to its port 80$'
 	sill delete -y made
 }
 

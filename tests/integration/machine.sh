@@ -70,6 +70,9 @@ a_machine_starts_in_the_background_and_prints_on_its_console()
 	state_is one running
 	[ "$(info one .accel)" = tcg ] && [ "$(info one .firmware)" = bios ]
 	sill list | has -E -e '^one +running'
+	[ "$(info one .address)" = 10.0.2.15 ]
+	sill info one | has -e '^address  *10\.0\.2\.15, .*; no port is forwarded to it$'
+	sill info one | has -e '^boot trace  *no record .*; this boot is being recorded$'
 }
 
 a_machine_that_runs_is_not_started_again_nor_renamed_nor_deleted()

@@ -298,7 +298,7 @@ ask_zsh()
 		}
 		zle -N offer
 		bindkey '^I' offer
-		LISTMAX=0
+		LISTMAX=10000
 		print ready >>$ZSH_SAID
 	END
 	: >"$ZSH_SAID"

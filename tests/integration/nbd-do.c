@@ -87,7 +87,7 @@ static int read_all(struct nbd_handle *nbd, char *buf, size_t len, uint64_t off,
 	for (size_t i = 0; i < len; i++) {
 		if ((unsigned char)buf[i] == byte)
 			continue;
-		printf("byte %llu is %#x\n", (unsigned long long)(off + i), (unsigned char)buf[i]);
+		printf("byte %llu is %#x\n", (unsigned long long)off + i, (unsigned char)buf[i]);
 		exit(1);
 	}
 	return 0;

@@ -24,7 +24,7 @@
 #define MADT_LOCAL_APIC 0u
 #define MADT_APIC_BASE  5u
 #define MADT_X2APIC     9u
-#define MADT_MAY_RUN    3u /* enabled, online-capable */
+#define MADT_ENABLED    1u
 
 /* 5.2.9: the FADT. */
 #define FADT_DSDT   40u
@@ -147,7 +147,7 @@ static const uint8_t *next_table(const struct list *list, const char *signature,
 static bool add_cpu(struct acpi_facts *facts, uint32_t apic_id, uint32_t flags, uint32_t none,
                     struct sentence *why)
 {
-	if (!(flags & MADT_MAY_RUN) || apic_id == none)
+	if (!(flags & MADT_ENABLED) || apic_id == none)
 		return true;
 	/* A processor may be listed in both forms. */
 	for (uint32_t i = 0; i < facts->cpus; i++) {
@@ -232,6 +232,7 @@ static bool find_s3(const uint8_t *aml, uint32_t length, struct acpi_facts *fact
 		    !aml_integer(aml + at + size, length - at - size, &size, &types[1]))
 			continue;
 		facts->has_s3 = true;
+		facts->s3_name = (uint8_t *)aml + i;
 		facts->s3_type[0] = types[0] & 7;
 		facts->s3_type[1] = types[1] & 7;
 		return true;

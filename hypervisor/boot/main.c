@@ -87,7 +87,7 @@ static void read_boot_loader(uint32_t magic, uint32_t information)
 }
 
 /* The kernel runs on the bare PC, by its 64-bit entry, on the tables of start.S. */
-static void start_unprotected(uint32_t load)
+static __attribute__((noreturn)) void start_unprotected(uint32_t load)
 {
 	static struct memory_map map;
 	struct sentence why;
@@ -221,7 +221,7 @@ static void make_own_tables(void)
  * Moves the image to its place and goes on there, on the stack of processor 0, in `next`.  Between the copy and the new tables
  * nothing may be written, so all of it is one piece of assembly.
  */
-static void enter_own_space(void (*next)(void))
+static __attribute__((noreturn)) void enter_own_space(void (*next)(void))
 {
 	__asm__ volatile("rep movsb\n\t"
 	                 "mov %[root], %%cr3\n\t"
@@ -322,7 +322,7 @@ static void start_processors(void)
 }
 
 /* Everything from here on is in our own memory. */
-static void start_root(void)
+static __attribute__((noreturn)) void start_root(void)
 {
 	struct cpu_start start = { .sipi = false };
 	struct cpu *self;
@@ -373,6 +373,8 @@ void boot_main(uint32_t magic, uint32_t information, uint32_t load)
 	if ((rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS) != APIC_BASE_DEFAULT)
 		halt("the firmware has moved the local APIC: Sill knows it only at FEE00000h");
 	if (acpi.has_s3) {
+		/* Under another name the root does not offer it; the bytes are swapped, so that the checksum still holds. */
+		memcpy(acpi.s3_name, "_3S_", 4);
 		for (unsigned int i = 0; i < 2; i++) {
 			machine.sleep_port[i] = acpi.pm1_control[i];
 			machine.sleep_type[i] = acpi.s3_type[i];

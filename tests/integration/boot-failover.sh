@@ -15,7 +15,7 @@ fetched_half_a_boot()
 
 a_machine_begins_with_the_first_source()
 {
-	sill run --name m --firmware bios --detach "$(cat "$work/first.url")/disk.vhd" \
+	sill run --name m --firmware bios --no-sweep --detach "$(cat "$work/first.url")/disk.vhd" \
 		--source "$(cat "$work/second.url")/disk.vhd"
 	wait_for $patience fetched_half_a_boot
 	[ "$(info m .ready)" = false ] || fail "it was ready before the server could be killed"

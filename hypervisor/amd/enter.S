@@ -4,53 +4,40 @@
  * both sides are the processor's to switch; everything else that a guest has in registers and we use is switched here.
  */
 	.text
+
+/* "rcx, 1" and so on: a register and its number in struct guest_regs.  RDI holds the struct: it goes last. */
+	.macro	each_register do
+	\do	rcx, 1
+	\do	rdx, 2
+	\do	rbx, 3
+	\do	rbp, 5
+	\do	rsi, 6
+	.irp	n, 8, 9, 10, 11, 12, 13, 14, 15
+	\do	r\n, \n
+	.endr
+	.endm
+	.macro	load reg, n
+	mov	8 * \n(%rdi), %\reg
+	.endm
+	.macro	store reg, n
+	mov	%\reg, 8 * \n(%rdi)
+	.endm
+
 	.globl	svm_enter
 svm_enter:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	push	%rdi
+	.irp	reg, rbx, rbp, r12, r13, r14, r15, rdi
+	push	%\reg
+	.endr
 	mov	%rsi, %rax
-	mov	8(%rdi), %rcx
-	mov	16(%rdi), %rdx
-	mov	24(%rdi), %rbx
-	mov	40(%rdi), %rbp
-	mov	48(%rdi), %rsi
-	mov	64(%rdi), %r8
-	mov	72(%rdi), %r9
-	mov	80(%rdi), %r10
-	mov	88(%rdi), %r11
-	mov	96(%rdi), %r12
-	mov	104(%rdi), %r13
-	mov	112(%rdi), %r14
-	mov	120(%rdi), %r15
-	mov	56(%rdi), %rdi
+	each_register load
+	mov	8 * 7(%rdi), %rdi
 	vmrun	%rax
 	xchg	%rdi, (%rsp)
-	mov	%rcx, 8(%rdi)
-	mov	%rdx, 16(%rdi)
-	mov	%rbx, 24(%rdi)
-	mov	%rbp, 40(%rdi)
-	mov	%rsi, 48(%rdi)
-	mov	%r8, 64(%rdi)
-	mov	%r9, 72(%rdi)
-	mov	%r10, 80(%rdi)
-	mov	%r11, 88(%rdi)
-	mov	%r12, 96(%rdi)
-	mov	%r13, 104(%rdi)
-	mov	%r14, 112(%rdi)
-	mov	%r15, 120(%rdi)
-	pop	%rax
-	mov	%rax, 56(%rdi)
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	each_register store
+	pop	8 * 7(%rdi)
+	.irp	reg, r15, r14, r13, r12, rbp, rbx
+	pop	%\reg
+	.endr
 	cld
 	ret
 

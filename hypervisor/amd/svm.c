@@ -88,7 +88,7 @@ static void fill(struct vmcb *vmcb)
 
 static bool cpu_start(struct cpu *cpu, struct sentence *why)
 {
-	struct svm *svm = pool_bytes(sizeof(*svm));
+	struct svm *svm = pool_pages(1);
 	void *save = pool_pages(1);
 	uint64_t control;
 
@@ -217,7 +217,5 @@ const struct vendor amd_vendor = {
 	.root_start = root_start,
 	.root_run = root_run,
 	.state = svm_state,
-	.advance = svm_advance,
-	.inject = svm_inject,
 	.flush = flush,
 };

@@ -69,17 +69,14 @@ enum { WORD_EXCEPTIONS, WORD_MISC1, WORD_MISC2, WORD_MISC3 };
 /* An intercept's exit code: exceptions begin at 40h, the first word of instructions at 60h, the second at 80h. */
 #define EXIT_OF(word, bit) (0x40u + 0x20u * (word) + (bit))
 
-#define EXIT_EXCEPTION_DB  0x41u
 #define EXIT_NESTED_FAULT  0x400u
-#define EXIT_INVALID       UINT64_C(0xFFFFFFFFFFFFFFFF)
 
 #define TLB_KEEP           0
 #define TLB_FLUSH_ALL      1
 
 /* interrupt_control */
-#define CONTROL_V_NMI      (UINT64_C(1) << 11)
-#define CONTROL_V_NMI_MASK (UINT64_C(1) << 12)
-#define CONTROL_V_NMI_ON   (UINT64_C(1) << 26)
+#define CONTROL_V_NMI    (UINT64_C(1) << 11)
+#define CONTROL_V_NMI_ON (UINT64_C(1) << 26)
 
 /* event and exit_interrupt: vector, kind, error code in the upper half. */
 #define EVENT_VALID       (UINT64_C(1) << 31)

@@ -39,11 +39,16 @@ void frames_take(struct frames *frames, uint64_t base, uint64_t size)
 		frames->word[f] = word(FRAME_HYPERVISOR, 0);
 }
 
-enum frame_state frames_state(const struct frames *frames, uint64_t frame)
+static uint16_t load(const struct frames *frames, uint64_t frame)
 {
 	if (frame >= frames->count)
-		return FRAME_DEVICE;
-	return __atomic_load_n(&frames->word[frame], __ATOMIC_ACQUIRE) >> FRAME_SHIFT;
+		return word(FRAME_DEVICE, 0);
+	return __atomic_load_n(&frames->word[frame], __ATOMIC_ACQUIRE);
+}
+
+enum frame_state frames_state(const struct frames *frames, uint64_t frame)
+{
+	return load(frames, frame) >> FRAME_SHIFT;
 }
 
 bool frames_reachable(const struct frames *frames, uint64_t base, uint64_t size)
@@ -63,52 +68,11 @@ bool frames_reachable(const struct frames *frames, uint64_t base, uint64_t size)
 	return true;
 }
 
-/* One step of a frame's word.  `next` says what follows `old`, or false if nothing may. */
-static bool step(struct frames *frames, uint64_t frame,
-                 bool (*next)(uint16_t old, uint32_t session, uint16_t *ret), uint32_t session,
-                 uint16_t *ret_old)
+/* Changes a frame's word if it still is *old; else *old is what it is now.  The frame is inside the table. */
+static bool swap(struct frames *frames, uint64_t frame, uint16_t *old, uint16_t new)
 {
-	uint16_t new;
-
-	if (frame >= frames->count)
-		return false;
-	*ret_old = __atomic_load_n(&frames->word[frame], __ATOMIC_ACQUIRE);
-	do {
-		if (!next(*ret_old, session, &new))
-			return false;
-	} while (!__atomic_compare_exchange_n(&frames->word[frame], ret_old, new, false,
-	                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-	return true;
-}
-
-static bool next_lent(uint16_t old, uint32_t session, uint16_t *ret)
-{
-	(void)session;
-	if (old == word(FRAME_ROOT, 0)) {
-		*ret = word(FRAME_LENT, 1);
-		return true;
-	}
-	*ret = (uint16_t)(old + 1);
-	return old >> FRAME_SHIFT == FRAME_LENT && (old & FRAME_COUNT_MAX) < FRAME_COUNT_MAX;
-}
-
-static bool next_unlent(uint16_t old, uint32_t session, uint16_t *ret)
-{
-	(void)session;
-	*ret = old == word(FRAME_LENT, 1) ? word(FRAME_ROOT, 0) : (uint16_t)(old - 1);
-	return old >> FRAME_SHIFT == FRAME_LENT;
-}
-
-static bool next_donated(uint16_t old, uint32_t session, uint16_t *ret)
-{
-	*ret = word(FRAME_DONATED, session);
-	return old == word(FRAME_ROOT, 0);
-}
-
-static bool next_reclaimed(uint16_t old, uint32_t session, uint16_t *ret)
-{
-	*ret = word(FRAME_ROOT, 0);
-	return old == word(FRAME_DONATED, session);
+	return __atomic_compare_exchange_n(&frames->word[frame], old, new, false, __ATOMIC_ACQ_REL,
+	                                   __ATOMIC_ACQUIRE);
 }
 
 static void count(uint64_t *counter, int64_t change)
@@ -118,10 +82,17 @@ static void count(uint64_t *counter, int64_t change)
 
 bool frame_lend(struct frames *frames, uint64_t frame)
 {
-	uint16_t old;
+	uint16_t old = load(frames, frame), new;
 
-	if (!step(frames, frame, next_lent, 0, &old))
-		return false;
+	do {
+		if (old == word(FRAME_ROOT, 0))
+			new = word(FRAME_LENT, 1);
+		else if (old >> FRAME_SHIFT == FRAME_LENT &&
+		         (old & FRAME_COUNT_MAX) < FRAME_COUNT_MAX)
+			new = (uint16_t)(old + 1);
+		else
+			return false;
+	} while (!swap(frames, frame, &old, new));
 	if (old == word(FRAME_ROOT, 0))
 		count(&frames->lent, 1);
 	return true;
@@ -129,36 +100,37 @@ bool frame_lend(struct frames *frames, uint64_t frame)
 
 bool frame_unlend(struct frames *frames, uint64_t frame)
 {
-	uint16_t old;
+	uint16_t old = load(frames, frame), new;
 
-	if (!step(frames, frame, next_unlent, 0, &old))
-		return false;
-	if (old == word(FRAME_LENT, 1))
+	do {
+		if (old >> FRAME_SHIFT != FRAME_LENT)
+			return false;
+		new = old == word(FRAME_LENT, 1) ? word(FRAME_ROOT, 0) : (uint16_t)(old - 1);
+	} while (!swap(frames, frame, &old, new));
+	if (new == word(FRAME_ROOT, 0))
 		count(&frames->lent, -1);
 	return true;
 }
 
-static bool is_session(uint32_t session)
+/* Between the root and a session. */
+static bool move(struct frames *frames, uint64_t frame, uint32_t session, bool donate)
 {
-	return session >= 1 && session <= FRAME_COUNT_MAX;
+	uint16_t root = word(FRAME_ROOT, 0), donated = word(FRAME_DONATED, session);
+	uint16_t old = donate ? root : donated;
+
+	if (session < 1 || session > FRAME_COUNT_MAX || frame >= frames->count ||
+	    !swap(frames, frame, &old, donate ? donated : root))
+		return false;
+	count(&frames->donated, donate ? 1 : -1);
+	return true;
 }
 
 bool frame_donate(struct frames *frames, uint64_t frame, uint32_t session)
 {
-	uint16_t old;
-
-	if (!is_session(session) || !step(frames, frame, next_donated, session, &old))
-		return false;
-	count(&frames->donated, 1);
-	return true;
+	return move(frames, frame, session, true);
 }
 
 bool frame_reclaim(struct frames *frames, uint64_t frame, uint32_t session)
 {
-	uint16_t old;
-
-	if (!is_session(session) || !step(frames, frame, next_reclaimed, session, &old))
-		return false;
-	count(&frames->donated, -1);
-	return true;
+	return move(frames, frame, session, false);
 }

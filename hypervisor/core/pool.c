@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "hypervisor/core/pool.h"
 
-#include "base/bits.h"
 #include "hypervisor/core/layout.h"
 #include "hypervisor/core/panic.h"
 #include "hypervisor/core/string.h"
 #include "hypervisor/core/x86.h"
 
 static uint64_t start, next, end; /* physical */
-static uint8_t *partial;          /* what pool_bytes has left of a page */
-static size_t partial_left;
 
 void pool_setup(uint64_t base, uint64_t size)
 {
@@ -42,21 +39,6 @@ void *pool_pages(uint64_t count)
 uint64_t *pool_page_or_null(void)
 {
 	return take(1);
-}
-
-void *pool_bytes(size_t size)
-{
-	void *at;
-
-	size = round_up(size, 16);
-	if (size > partial_left) {
-		partial_left = round_up(size, PAGE_SIZE);
-		partial = pool_pages(partial_left / PAGE_SIZE);
-	}
-	at = partial;
-	partial += size;
-	partial_left -= size;
-	return at;
 }
 
 uint64_t pool_address(const void *at)

@@ -6,7 +6,6 @@
 #ifndef HYPERVISOR_CORE_POOL_H
 #define HYPERVISOR_CORE_POOL_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 /* [base, base + size) physical, whole pages, mapped at DIRECT_BASE. */
@@ -17,9 +16,6 @@ void *pool_pages(uint64_t count);
 
 /* A page of zeros, or NULL. */
 uint64_t *pool_page_or_null(void);
-
-/* Zeroed bytes, aligned to 16. */
-void *pool_bytes(size_t size);
 
 uint64_t pool_address(const void *at); /* physical */
 uint64_t pool_used(void);              /* bytes */

@@ -38,10 +38,6 @@ struct vendor {
 	__attribute__((noreturn)) void (*root_run)(struct cpu *cpu);
 
 	void (*state)(const struct cpu *cpu, struct guest_state *ret);
-	/* Moves rip past an instruction that was done on the guest's behalf. */
-	void (*advance)(struct cpu *cpu, unsigned int length);
-	/* The exception is delivered at the next entry; `code` where the vector has one. */
-	void (*inject)(struct cpu *cpu, unsigned int vector, uint32_t code);
 	/* Forgets nested translations of this processor at the next entry. */
 	void (*flush)(struct cpu *cpu);
 };

@@ -13,12 +13,9 @@
 
 #define CR0_PE            (1u << 0)
 #define CR0_ET            (1u << 4)
-#define CR0_NW            (1u << 29)
-#define CR0_CD            (1u << 30)
 #define CR0_PG            (1u << 31)
 #define CR4_PSE           (1u << 4)
 #define CR4_PAE           (1u << 5)
-#define CR4_MCE           (1u << 6)
 #define CR4_LA57          (1u << 12)
 #define CR4_OSXSAVE       (1u << 18)
 #define CR4_PKE           (1u << 22)
@@ -39,24 +36,20 @@
 
 /* Exceptions. */
 enum {
-	VECTOR_DE = 0,
 	VECTOR_DB = 1,
 	VECTOR_NMI = 2,
 	VECTOR_UD = 6,
 	VECTOR_DF = 8,
-	VECTOR_TS = 10,
 	VECTOR_GP = 13,
 	VECTOR_PF = 14,
-	VECTOR_MC = 18,
 	VECTOR_SX = 30,
-	VECTOR_COUNT = 32,
+	VECTOR_COUNT = 32
 };
 
 /* Page table entries; nested tables of AMD have the same form. */
 #define PTE_P       (UINT64_C(1) << 0)
 #define PTE_W       (UINT64_C(1) << 1)
 #define PTE_U       (UINT64_C(1) << 2)
-#define PTE_PCD     (UINT64_C(1) << 4)
 #define PTE_A       (UINT64_C(1) << 5)
 #define PTE_D       (UINT64_C(1) << 6)
 #define PTE_PS      (UINT64_C(1) << 7)

@@ -59,6 +59,14 @@ static void *root_window(const struct phys *phys, uint64_t base, uint64_t size)
 	return frames_reachable(&machine.frames, base, size) ? (void *)(DIRECT_BASE + base) : NULL;
 }
 
+/* As soon as all of it is mapped. */
+static void use_screen(uint64_t mapped)
+{
+	if (boot.screen.kind != SCREEN_NONE &&
+	    boot.screen.base + (uint64_t)boot.screen.pitch * boot.screen.height <= mapped)
+		screen_setup(&boot.screen);
+}
+
 static void read_boot_loader(uint32_t magic, uint32_t information)
 {
 	struct sentence why;
@@ -70,8 +78,12 @@ static void read_boot_loader(uint32_t magic, uint32_t information)
 		good = multiboot2_parse(&early_memory, information, &boot, &why);
 	else
 		say(&why, "the boot loader speaks neither Multiboot nor Multiboot2 (%x)", magic);
+	/* A loader that did not get so far has left the screen as the BIOS had it. */
+	if (!good && boot.screen.kind == SCREEN_NONE)
+		boot.screen = (struct boot_screen){ SCREEN_TEXT, 0xB8000, 160,   80,   25,
+			                            16,          { 0 },   { 0 }, { 0 } };
+	use_screen(4 * GIB);
 	/* Until the options are known, everything is said everywhere. */
-	screen_setup(&boot.screen);
 	if (!good) {
 		log_setup(COM1, LOG_INFO);
 		halt(why.text);
@@ -329,6 +341,8 @@ static __attribute__((noreturn)) void start_root(void)
 	struct sentence why;
 
 	traps_load();
+	if (boot.screen.base >= 4 * GIB)
+		use_screen(UINT64_MAX);
 	clock_setup();
 	log_clock(clock_hz());
 	frames_init(&machine.frames,

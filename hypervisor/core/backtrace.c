@@ -67,18 +67,23 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 
 void registers_print(const struct trap_frame *frame)
 {
-	/* The order of struct trap_frame, whose first fifteen they are. */
-	static const char names[][4] = { "r15", "r14", "r13", "r12", "r11", "r10", "r9 ", "r8 ",
-		                         "rdi", "rsi", "rbp", "rbx", "rdx", "rcx", "rax" };
-	const uint64_t *values = &frame->r15;
+	const struct {
+		char name[4];
+		uint64_t value;
+	} registers[] = {
+		{ "rip", frame->rip }, { "rsp", frame->rsp }, { "flg", frame->rflags },
+		{ "rax", frame->rax }, { "rbx", frame->rbx }, { "rcx", frame->rcx },
+		{ "rdx", frame->rdx }, { "rsi", frame->rsi }, { "rdi", frame->rdi },
+		{ "rbp", frame->rbp }, { "r8 ", frame->r8 },  { "r9 ", frame->r9 },
+		{ "r10", frame->r10 }, { "r11", frame->r11 }, { "r12", frame->r12 },
+		{ "r13", frame->r13 }, { "r14", frame->r14 }, { "r15", frame->r15 },
+	};
 
-	log_line(LOG_ERROR, "rip %016llx  rsp %016llx  flg %016llx", (unsigned long long)frame->rip,
-	         (unsigned long long)frame->rsp, (unsigned long long)frame->rflags);
-	for (unsigned int i = 0; i < ARRAY_LEN(names); i += 3)
-		log_line(LOG_ERROR, "%s %016llx  %s %016llx  %s %016llx", names[i],
-		         (unsigned long long)values[i], names[i + 1],
-		         (unsigned long long)values[i + 1], names[i + 2],
-		         (unsigned long long)values[i + 2]);
+	for (unsigned int i = 0; i < ARRAY_LEN(registers); i += 3)
+		log_line(LOG_ERROR, "%s %016llx  %s %016llx  %s %016llx", registers[i].name,
+		         (unsigned long long)registers[i].value, registers[i + 1].name,
+		         (unsigned long long)registers[i + 1].value, registers[i + 2].name,
+		         (unsigned long long)registers[i + 2].value);
 	/* Such a one has left there what it was about. */
 	if (frame->vector == VECTOR_PF)
 		log_line(LOG_ERROR, "cr2 %016llx", (unsigned long long)read_cr2());

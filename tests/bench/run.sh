@@ -122,6 +122,7 @@ boot_qemu_http()
 
 boot_nbdkit()
 {
+	rm -f "$work/nbd" # the last one's, which says nothing of this one
 	background "$work/nbdkit.log" env TMPDIR="$heap" nbdkit -f -U "$work/nbd" --filter=cow --filter=cache \
 		--filter=readahead curl "$url/disk.raw" cache-on-read=true
 	server_pid=$background_pid
@@ -202,6 +203,7 @@ measure()
 # Distinct blocks of 4 KiB that a boot reads: what any way has to fetch at least.
 count_blocks()
 {
+	rm -f "$work/nbd" # the last one's, which says nothing of this one
 	background "$work/nbdkit.log" env TMPDIR="$heap" nbdkit -f -U "$work/nbd" --filter=cow --filter=log file \
 		"$image/disk.raw" logfile="$work/reads"
 	local pid=$background_pid

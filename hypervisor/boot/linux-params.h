@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define LINUX_HEADER_AT   0x1F1u
-#define LINUX_HEADER_MAX  (0x290u - LINUX_HEADER_AT) /* the zero page has no more room */
+#define LINUX_HEADER_END  0x290u /* the zero page has no more room */
+#define LINUX_JUMP_FROM   0x202u /* jump_length counts from here */
 #define LINUX_BOOT_FLAG   0xAA55u
 #define LINUX_MAGIC       0x53726448u /* "HdrS" */
 #define LINUX_VERSION     0x020Cu     /* the first that says whether a kernel is a 64-bit one */
@@ -32,43 +33,37 @@ struct linux_header {
 	uint8_t setup_sectors;
 	uint16_t root_flags;
 	uint32_t syssize; /* in 16 bytes */
-	uint16_t ram_size, vid_mode, root_dev, boot_flag;
+	uint8_t unused_1[6];
+	uint16_t boot_flag;
 	uint8_t jump, jump_length; /* the header ends so many bytes after this */
 	uint32_t magic;
 	uint16_t version;
-	uint32_t realmode_switch;
-	uint16_t start_sys, kernel_version;
-	uint8_t type_of_loader, loadflags;
-	uint16_t setup_move_size;
-	uint32_t code32_start, ramdisk_image, ramdisk_size, bootsect;
-	uint16_t heap_end;
-	uint8_t ext_loader_ver, ext_loader_type;
+	uint8_t unused_2[8], type_of_loader, loadflags, unused_3[2];
+	uint32_t code32_start, ramdisk_image, ramdisk_size;
+	uint8_t unused_4[8];
 	uint32_t cmd_line_ptr, initrd_addr_max, kernel_alignment;
 	uint8_t relocatable, min_alignment;
 	uint16_t xloadflags;
 	uint32_t cmdline_size, hardware_subarch;
-	uint64_t hardware_subarch_data;
-	uint32_t payload_offset, payload_length;
+	uint8_t unused_5[16];
 	uint64_t setup_data, pref_address;
 	uint32_t init_size;
 } __attribute__((packed));
 
+struct linux_colour {
+	uint8_t size, position;
+};
+
 struct linux_screen {
-	uint8_t orig_x, orig_y;
-	uint16_t ext_mem_k, orig_video_page;
-	uint8_t orig_video_mode, orig_video_cols;
-	uint16_t flags, orig_video_ega_bx, unused;
+	uint8_t orig_x, orig_y, unused_1[4], orig_video_mode, orig_video_cols, unused_2[6];
 	uint8_t orig_video_lines, orig_video_isvga;
-	uint16_t orig_video_points;
-	uint16_t lfb_width, lfb_height, lfb_depth;
-	uint32_t lfb_base, lfb_size;
-	uint16_t cl_magic, cl_offset, lfb_linelength;
-	struct {
-		uint8_t size, position;
-	} red, green, blue, reserved;
-	uint16_t vesapm_seg, vesapm_off, pages, vesa_attributes;
+	uint16_t orig_video_points, lfb_width, lfb_height, lfb_depth;
+	uint32_t lfb_base, lfb_size, unused_3;
+	uint16_t lfb_linelength;
+	struct linux_colour red, green, blue, reserved;
+	uint8_t unused_4[8];
 	uint32_t capabilities, ext_lfb_base;
-	uint16_t unused_2;
+	uint16_t unused_5;
 } __attribute__((packed));
 
 struct linux_e820 {
@@ -85,41 +80,30 @@ struct linux_params {
 		uint32_t signature, system_table, descriptor_size, descriptor_version;
 		uint32_t map, map_size, system_table_high, map_high;
 	} efi;
-	uint32_t alt_mem_k, scratch;
-	uint8_t e820_entries;
-	uint8_t edd_to_sentinel[8];
-	union {
-		struct linux_header header;
-		uint8_t header_bytes[LINUX_HEADER_MAX];
-	};
-	uint8_t edd_signatures[0x40];
+	uint8_t unused_1[8], e820_entries, unused_2[8];
+	struct linux_header header; /* later kernels' is longer */
+	uint8_t unused_3[0x6C];
 	struct linux_e820 e820[LINUX_E820_MAX];
-	uint8_t edd[0x330];
+	uint8_t unused_4[0x330];
 } __attribute__((packed));
 
-/* One of a list of further parameters; what it is about follows. */
+/* One of a list of further parameters: here those ranges that the page has no room for. */
 struct linux_setup_data {
 	uint64_t next;
 	uint32_t type, length;
+	struct linux_e820 e820[];
 };
 
 #define LINUX_AT(type, field, at) \
 	_Static_assert(offsetof(struct type, field) == (at), #field " is where boot.rst has it")
-LINUX_AT(linux_header, boot_flag, 0x1FE - LINUX_HEADER_AT);
 LINUX_AT(linux_header, magic, 0x202 - LINUX_HEADER_AT);
-LINUX_AT(linux_header, type_of_loader, 0x210 - LINUX_HEADER_AT);
-LINUX_AT(linux_header, cmd_line_ptr, 0x228 - LINUX_HEADER_AT);
 LINUX_AT(linux_header, xloadflags, 0x236 - LINUX_HEADER_AT);
-LINUX_AT(linux_header, hardware_subarch, 0x23C - LINUX_HEADER_AT);
-LINUX_AT(linux_header, pref_address, 0x258 - LINUX_HEADER_AT);
 LINUX_AT(linux_header, init_size, 0x260 - LINUX_HEADER_AT);
-LINUX_AT(linux_screen, orig_video_isvga, 0x0F);
 LINUX_AT(linux_screen, lfb_base, 0x18);
 LINUX_AT(linux_screen, red, 0x26);
 LINUX_AT(linux_screen, capabilities, 0x36);
 LINUX_AT(linux_params, acpi_rsdp, 0x70);
 LINUX_AT(linux_params, efi, 0x1C0);
-LINUX_AT(linux_params, e820_entries, 0x1E8);
 LINUX_AT(linux_params, header, LINUX_HEADER_AT);
 LINUX_AT(linux_params, e820, 0x2D0);
 _Static_assert(sizeof(struct linux_screen) == 0x40, "screen_info has 64 bytes");

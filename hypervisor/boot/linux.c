@@ -14,45 +14,45 @@
 
 #define PAGE        4096u
 #define SECTOR      512u
-#define AVOIDS      5u
+#define TAKEN_MAX   6u
 #define VIDEO_TEXT  3u /* the BIOS's number of this mode */
 #define FONT_HEIGHT 16u
 #define LINEAR_UNIT (64 * KIB)
 
-/* What follows the zero page, as offsets from it. */
-struct layout {
-	uint64_t command_line, efi_map, e820, size;
+/* A search for places, each clear of what was there before and of those found. */
+struct search {
+	const struct phys *phys;
+	const struct boot_info *info;
+	const struct memory_map *map;
+	struct memory_range taken[TAKEN_MAX];
+	struct memory_wish wish;
 };
 
-static struct layout layout_of(const struct boot_info *info, const struct memory_map *map)
+static bool find_place(struct search *search, uint64_t *ret)
 {
-	struct layout layout = { .command_line = sizeof(struct linux_params) };
+	struct memory_wish *wish = &search->wish;
 
-	layout.efi_map = round_up(layout.command_line + strlen(info->kernel.text) + 1, 8);
-	layout.e820 = layout.efi_map + efi_map_room(&info->efi);
-	layout.size = layout.e820;
-	if (map->count > LINUX_E820_MAX)
-		layout.size += sizeof(struct linux_setup_data) +
-		               (map->count - LINUX_E820_MAX) * sizeof(struct linux_e820);
-	layout.size = round_up(layout.size, PAGE);
-	return layout;
+	if (!efi_find(search->phys, &search->info->efi, search->map, wish, ret))
+		return false;
+	search->taken[wish->avoids++] = (struct memory_range){ *ret, wish->size, 0 };
+	return true;
 }
 
 static bool check_numbers(const struct boot_info *info, const struct linux_header *header,
                           const struct linux_plan *plan, struct sentence *why)
 {
-	if (offsetof(struct linux_header, magic) + header->jump_length < sizeof(*header) ||
-	    offsetof(struct linux_header, magic) + header->jump_length > LINUX_HEADER_MAX)
+	uint32_t end = LINUX_JUMP_FROM + header->jump_length;
+	uint64_t code_end = plan->code + plan->code_size;
+
+	if (end < LINUX_HEADER_AT + sizeof(*header) || end > LINUX_HEADER_END)
 		return say(why, "the root kernel's boot protocol header ends at %x, which is wrong",
-		           0x202u + header->jump_length);
-	if (plan->code_size == 0 || !range_inside(plan->code, plan->code_size, info->kernel.size))
-		return say(why,
-		           "the root kernel has %llu bytes, and should have %llu: it is cut off",
-		           (unsigned long long)info->kernel.size,
-		           (unsigned long long)(plan->code + plan->code_size));
-	if (header->init_size < plan->code_size)
-		return say(why, "the root kernel has %llu bytes of code, and wants only %u for it",
-		           (unsigned long long)plan->code_size, header->init_size);
+		           end);
+	if (plan->code_size == 0 || code_end > info->kernel.size)
+		return say(why, "the root kernel has %lu bytes, and should have %lu: it is cut off",
+		           info->kernel.size, code_end);
+	if (plan->init_size < plan->code_size)
+		return say(why, "the root kernel has %lu bytes of code, and wants only %lu for it",
+		           plan->code_size, plan->init_size);
 	if (header->relocatable && !is_power_of_two(header->kernel_alignment))
 		return say(
 			why,
@@ -91,31 +91,23 @@ static bool read_header(const struct phys *phys, const struct boot_info *info,
 	return check_numbers(info, ret, plan, why);
 }
 
-static bool place_kernel(const struct phys *phys, const struct boot_info *info,
-                         const struct memory_map *map, const struct linux_header *header,
-                         struct memory_wish *wish, struct linux_plan *plan, struct sentence *why)
+static bool place_kernel(struct search *search, const struct linux_header *header,
+                         struct linux_plan *plan, struct sentence *why)
 {
+	struct memory_wish *wish = &search->wish;
+
 	wish->size = plan->init_size;
+	wish->align = header->relocatable ? header->kernel_alignment : 1;
 	wish->floor = max_u64(header->pref_address, MIB);
+	wish->limit = header->relocatable ? 4 * GIB : min_u64(wish->floor + wish->size, 4 * GIB);
 	wish->lowest = true;
-	if (header->relocatable) {
-		wish->align = header->kernel_alignment;
-		wish->limit = 4 * GIB;
-		if (!efi_find(phys, &info->efi, map, wish, &plan->kernel))
-			return say(why,
-			           "too little memory: the root kernel needs %u MiB in one piece "
-			           "below 4 GiB",
-			           (unsigned int)div_round_up(wish->size, MIB));
-	} else {
-		wish->align = 1;
-		wish->limit = min_u64(wish->floor, 4 * GIB) + wish->size;
-		if (wish->limit > 4 * GIB || !memory_map_find(map, wish, &plan->kernel))
-			return say(why,
-			           "the root kernel cannot be moved, and its place at %llx is not "
-			           "free",
-			           (unsigned long long)header->pref_address);
-	}
-	return true;
+	if (find_place(search, &plan->kernel))
+		return true;
+	if (!header->relocatable)
+		return say(why, "the root kernel cannot be moved, and its place at %lx is not free",
+		           header->pref_address);
+	return say(why, "too little memory: the root kernel needs %lu MiB in one piece below 4 GiB",
+	           div_round_up(wish->size, MIB));
 }
 
 /* Where the boot loader has put it: on a page, in memory that is usable, and where the kernel reaches it. */
@@ -128,39 +120,52 @@ static bool may_stay(const struct boot_module *initrd, const struct memory_map *
 	       initrd->base + initrd->size <= limit;
 }
 
-static bool place_initrd(const struct phys *phys, const struct boot_info *info,
-                         const struct memory_map *map, const struct linux_header *header,
-                         struct memory_wish *wish, struct linux_plan *plan, struct sentence *why)
+static bool place_initrd(struct search *search, const struct linux_header *header,
+                         struct linux_plan *plan, struct sentence *why)
 {
-	*wish = (struct memory_wish){ .size = round_up(info->initrd.size, PAGE),
-		                      .align = PAGE,
-		                      .floor = MIB,
-		                      .limit = header->initrd_addr_max + UINT64_C(1),
-		                      .avoid = wish->avoid,
-		                      .avoids = wish->avoids };
-	plan->initrd = info->initrd.base;
-	if (info->initrd.size == 0 || may_stay(&info->initrd, map, wish->limit))
+	const struct boot_module *initrd = &search->info->initrd;
+	struct memory_wish *wish = &search->wish;
+
+	wish->size = round_up(initrd->size, PAGE);
+	wish->limit = header->initrd_addr_max + UINT64_C(1);
+	plan->initrd = initrd->base;
+	if (initrd->size == 0 || may_stay(initrd, search->map, wish->limit))
 		return true;
-	if (!phys_window(phys, info->initrd.base, info->initrd.size))
+	if (!phys_window(search->phys, initrd->base, initrd->size))
 		return say(why, "the initrd is not in memory that the root has");
-	if (!efi_find(phys, &info->efi, map, wish, &plan->initrd))
+	if (!find_place(search, &plan->initrd))
 		return say(
 			why,
-			"too little memory: there is no place for an initrd of %u MiB below %llx",
-			(unsigned int)div_round_up(wish->size, MIB),
-			(unsigned long long)wish->limit);
+			"too little memory: there is no place for an initrd of %lu MiB below %lx",
+			div_round_up(wish->size, MIB), wish->limit);
 	return true;
+}
+
+static bool place_params(struct search *search, struct linux_plan *plan, struct sentence *why)
+{
+	const struct boot_info *info = search->info;
+
+	plan->efi_map = round_up(sizeof(struct linux_params) + strlen(info->kernel.text) + 1, 8);
+	plan->e820 = plan->efi_map + efi_map_room(&info->efi);
+	plan->params_size = round_up(plan->e820 + sizeof(struct linux_setup_data) +
+	                                     search->map->count * sizeof(struct linux_e820),
+	                             PAGE);
+	search->wish.size = plan->params_size;
+	search->wish.limit = 4 * GIB;
+	return find_place(search, &plan->params) ||
+	       say(why, "too little memory: there is no place for the root kernel's parameters");
 }
 
 bool linux_plan(const struct phys *phys, const struct boot_info *info, const struct memory_map *map,
                 struct linux_plan *ret, struct sentence *why)
 {
-	struct memory_range avoid[AVOIDS] = {
-		{ info->kernel.base, info->kernel.size, 0 },
-		{ info->initrd.base, info->initrd.size, 0 },
-		{ info->efi.map, info->efi.map_size, 0 },
-	};
-	struct memory_wish wish = { .avoid = avoid, .avoids = 3 };
+	struct search search = { phys,
+		                 info,
+		                 map,
+		                 { { info->kernel.base, info->kernel.size, 0 },
+		                   { info->initrd.base, info->initrd.size, 0 },
+		                   { info->efi.map, info->efi.map_size, 0 } },
+		                 { .avoid = search.taken, .avoids = 3 } };
 	struct linux_plan plan = { 0 };
 	struct linux_header header = { 0 };
 
@@ -168,19 +173,13 @@ bool linux_plan(const struct phys *phys, const struct boot_info *info, const str
 		return false;
 	if (info->efi.system_table && !phys_window(phys, info->efi.map, info->efi.map_size))
 		return say(why, "UEFI's memory map is not in memory that the root has");
-	if (!place_kernel(phys, info, map, &header, &wish, &plan, why))
+	if (!place_kernel(&search, &header, &plan, why))
 		return false;
-	avoid[wish.avoids++] = (struct memory_range){ plan.kernel, plan.init_size, 0 };
-	if (!place_initrd(phys, info, map, &header, &wish, &plan, why))
+	search.wish.align = PAGE;
+	search.wish.floor = MIB;
+	search.wish.lowest = false;
+	if (!place_initrd(&search, &header, &plan, why) || !place_params(&search, &plan, why))
 		return false;
-	avoid[wish.avoids++] =
-		(struct memory_range){ plan.initrd, round_up(info->initrd.size, PAGE), 0 };
-	plan.params_size = layout_of(info, map).size;
-	wish.size = plan.params_size;
-	wish.limit = 4 * GIB;
-	if (!efi_find(phys, &info->efi, map, &wish, &plan.params))
-		return say(why,
-		           "too little memory: there is no place for the root kernel's parameters");
 	if (!phys_window(phys, plan.kernel, plan.init_size) ||
 	    !phys_window(phys, plan.params, plan.params_size) ||
 	    (info->initrd.size && !phys_window(phys, plan.initrd, info->initrd.size)))
@@ -195,9 +194,9 @@ static void fill_header(const struct boot_info *info, const struct linux_plan *p
 {
 	struct linux_header *header = &params->header;
 
-	memcpy(params->header_bytes, file,
-	       offsetof(struct linux_header, magic) +
-	               file[offsetof(struct linux_header, jump_length)]);
+	/* As long as the kernel has it, which may be longer than we know. */
+	memcpy((uint8_t *)params + LINUX_HEADER_AT, file + LINUX_HEADER_AT,
+	       LINUX_JUMP_FROM + file[LINUX_JUMP_FROM - 1] - LINUX_HEADER_AT);
 	header->type_of_loader = LINUX_UNDEFINED;
 	header->loadflags = LINUX_LOADED_HIGH;
 	header->code32_start = (uint32_t)plan->kernel;
@@ -212,9 +211,7 @@ static void fill_pixels(const struct boot_screen *from, bool efi, struct linux_s
 {
 	uint64_t bytes = (uint64_t)from->pitch * from->height;
 	unsigned int used = from->red.size + from->green.size + from->blue.size;
-	unsigned int end = (unsigned int)max_u64(from->red.position + from->red.size,
-	                                         max_u64(from->green.position + from->green.size,
-	                                                 from->blue.position + from->blue.size));
+	bool below = from->red.position && from->green.position && from->blue.position;
 
 	to->orig_video_isvga = efi ? LINUX_VIDEO_EFI : LINUX_VIDEO_LINEAR;
 	to->lfb_width = (uint16_t)from->width;
@@ -225,17 +222,13 @@ static void fill_pixels(const struct boot_screen *from, bool efi, struct linux_s
 	to->capabilities = to->ext_lfb_base ? LINUX_BASE_64 : 0;
 	to->lfb_size = (uint32_t)(efi ? bytes : div_round_up(bytes, LINEAR_UNIT));
 	to->lfb_linelength = (uint16_t)from->pitch;
-	to->red.size = from->red.size;
-	to->red.position = from->red.position;
-	to->green.size = from->green.size;
-	to->green.position = from->green.position;
-	to->blue.size = from->blue.size;
-	to->blue.position = from->blue.position;
-	/* The kernel adds up all bits of a pixel, those without a colour too. */
-	if (from->bits > used) {
-		to->reserved.size = (uint8_t)(from->bits - used);
-		to->reserved.position = (uint8_t)(end < from->bits ? end : 0);
-	}
+	to->red = (struct linux_colour){ from->red.size, from->red.position };
+	to->green = (struct linux_colour){ from->green.size, from->green.position };
+	to->blue = (struct linux_colour){ from->blue.size, from->blue.position };
+	/* The kernel adds up all bits of a pixel, those without a colour too: they are above or below the others. */
+	if (from->bits > used)
+		to->reserved = (struct linux_colour){ (uint8_t)(from->bits - used),
+			                              below ? 0 : (uint8_t)used };
 }
 
 static void fill_screen(const struct boot_screen *from, bool efi, struct linux_screen *to)
@@ -253,30 +246,29 @@ static void fill_screen(const struct boot_screen *from, bool efi, struct linux_s
 	}
 }
 
-static void fill_e820(const struct memory_map *map, struct linux_params *params,
-                      const struct layout *layout, uint64_t at)
+static void fill_e820(const struct memory_map *map, const struct linux_plan *plan,
+                      struct linux_params *params)
 {
-	struct linux_e820 *to = params->e820;
-	struct linux_setup_data node = { .type = LINUX_SETUP_E820 };
+	struct linux_setup_data *more = (void *)((uint8_t *)params + plan->e820);
 
 	params->e820_entries = (uint8_t)min_u64(map->count, LINUX_E820_MAX);
 	for (uint32_t i = 0; i < map->count; i++) {
-		if (i == LINUX_E820_MAX) {
-			uint8_t *more = (uint8_t *)params + layout->e820;
+		const struct memory_range *range = &map->range[i];
+		struct linux_e820 *to =
+			i < LINUX_E820_MAX ? &params->e820[i] : &more->e820[i - LINUX_E820_MAX];
 
-			node.length = (uint32_t)((map->count - i) * sizeof(*to));
-			memcpy(more, &node, sizeof(node));
-			to = (struct linux_e820 *)(more + sizeof(node));
-			params->header.setup_data = at + layout->e820;
-		}
-		*to++ = (struct linux_e820){ map->range[i].base, map->range[i].size,
-			                     map->range[i].kind };
+		*to = (struct linux_e820){ range->base, range->size, range->kind };
+	}
+	if (map->count > LINUX_E820_MAX) {
+		more->type = LINUX_SETUP_E820;
+		more->length = (uint32_t)((map->count - LINUX_E820_MAX) * sizeof(more->e820[0]));
+		params->header.setup_data = plan->params + plan->e820;
 	}
 }
 
 static void fill_efi(const struct phys *phys, const struct boot_efi *efi,
                      const struct memory_range *own, const struct linux_plan *plan,
-                     struct linux_params *params, const struct layout *layout)
+                     struct linux_params *params)
 {
 	/* Loader data is what the kernel does not move itself to before it has read it. */
 	const struct memory_range claims[EFI_CLAIMS] = {
@@ -289,8 +281,8 @@ static void fill_efi(const struct phys *phys, const struct boot_efi *efi,
 	params->efi.system_table_high = (uint32_t)(efi->system_table >> 32);
 	params->efi.descriptor_size = efi->descriptor_size;
 	params->efi.descriptor_version = efi->descriptor_version;
-	params->efi.map = (uint32_t)(plan->params + layout->efi_map);
-	params->efi.map_size = efi_map_copy(phys, efi, claims, (uint8_t *)params + layout->efi_map);
+	params->efi.map = (uint32_t)(plan->params + plan->efi_map);
+	params->efi.map_size = efi_map_copy(phys, efi, claims, (uint8_t *)params + plan->efi_map);
 }
 
 void linux_load(const struct phys *phys, const struct boot_info *info, const struct memory_map *map,
@@ -298,7 +290,6 @@ void linux_load(const struct phys *phys, const struct boot_info *info, const str
 {
 	const uint8_t *image = phys_window(phys, info->kernel.base, info->kernel.size);
 	struct linux_params *params = phys_window(phys, plan->params, plan->params_size);
-	struct layout layout = layout_of(info, map);
 	const struct memory_range *rsdp = memory_map_at(map, info->rsdp);
 
 	memcpy(phys_window(phys, plan->kernel, plan->code_size), image + plan->code,
@@ -307,13 +298,12 @@ void linux_load(const struct phys *phys, const struct boot_info *info, const str
 		memcpy(phys_window(phys, plan->initrd, info->initrd.size),
 		       phys_window(phys, info->initrd.base, info->initrd.size), info->initrd.size);
 	memset(params, 0, plan->params_size);
-	memcpy((uint8_t *)params + layout.command_line, info->kernel.text,
-	       strlen(info->kernel.text) + 1);
-	fill_header(info, plan, params, image + LINUX_HEADER_AT);
+	memcpy(params + 1, info->kernel.text, strlen(info->kernel.text) + 1);
+	fill_header(info, plan, params, image);
 	fill_screen(&info->screen, info->efi.system_table != 0, &params->screen);
-	fill_e820(map, params, &layout, plan->params);
+	fill_e820(map, plan, params);
 	if (info->efi.system_table)
-		fill_efi(phys, &info->efi, own, plan, params, &layout);
+		fill_efi(phys, &info->efi, own, plan, params);
 	/* A loader's copy is in memory that will be used for something else: then the kernel looks itself. */
 	if (info->rsdp && !(rsdp && rsdp->kind == MEMORY_USABLE))
 		params->acpi_rsdp = info->rsdp;

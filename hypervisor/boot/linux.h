@@ -17,8 +17,10 @@ struct linux_plan {
 	uint64_t code;   /* where that code lies in the module, and its bytes */
 	uint64_t code_size;
 	uint64_t init_size; /* bytes the kernel wants from `kernel` on */
-	uint64_t params;    /* the zero page; command line and EFI map follow it */
+	uint64_t params;    /* the zero page; the command line follows it */
 	uint64_t params_size;
+	uint64_t efi_map,
+		e820; /* offsets from `params`: UEFI's map, and the ranges that the page has no room for */
 	uint64_t initrd; /* as loaded, or moved where the kernel reaches it */
 };
 

@@ -6,25 +6,18 @@
 
 #define EFI_PAGE 4096u
 
-static uint32_t descriptors(const struct boot_efi *efi)
-{
-	return efi->system_table ? efi->map_size / efi->descriptor_size : 0;
-}
-
 /* Also where it ends: at its base if its pages make no sense. */
-static struct efi_descriptor descriptor_at(const struct phys *phys, const struct boot_efi *efi,
-                                           uint32_t i, uint64_t *ret_end)
+static const struct efi_descriptor *
+descriptor_at(const struct phys *phys, const struct boot_efi *efi, uint32_t at, uint64_t *ret_end)
 {
-	struct efi_descriptor descriptor;
+	const struct efi_descriptor *descriptor =
+		phys_window(phys, efi->map + at, efi->descriptor_size);
 	uint64_t size;
 
-	memcpy(&descriptor,
-	       phys_window(phys, efi->map + (uint64_t)i * efi->descriptor_size, sizeof(descriptor)),
-	       sizeof(descriptor));
-	if (descriptor.base % EFI_PAGE != 0 ||
-	    __builtin_mul_overflow(descriptor.pages, EFI_PAGE, &size) ||
-	    __builtin_add_overflow(descriptor.base, size, ret_end))
-		*ret_end = descriptor.base;
+	if (descriptor->base % EFI_PAGE != 0 ||
+	    __builtin_mul_overflow(descriptor->pages, EFI_PAGE, &size) ||
+	    __builtin_add_overflow(descriptor->base, size, ret_end))
+		*ret_end = descriptor->base;
 	return descriptor;
 }
 
@@ -32,17 +25,17 @@ static struct efi_descriptor descriptor_at(const struct phys *phys, const struct
 static bool evade(const struct phys *phys, const struct boot_efi *efi, struct memory_wish *wish,
                   uint64_t base)
 {
-	for (uint32_t i = 0; i < descriptors(efi); i++) {
+	for (uint32_t at = 0; at < efi->map_size; at += efi->descriptor_size) {
 		uint64_t end;
-		struct efi_descriptor descriptor = descriptor_at(phys, efi, i, &end);
+		const struct efi_descriptor *descriptor = descriptor_at(phys, efi, at, &end);
 
-		if ((descriptor.type != EFI_BOOT_CODE && descriptor.type != EFI_BOOT_DATA) ||
-		    descriptor.base >= base + wish->size || end <= base)
+		if ((descriptor->type != EFI_BOOT_CODE && descriptor->type != EFI_BOOT_DATA) ||
+		    descriptor->base >= base + wish->size || end <= base)
 			continue;
 		if (wish->lowest)
 			wish->floor = end;
 		else
-			wish->limit = descriptor.base;
+			wish->limit = descriptor->base;
 		return true;
 	}
 	return false;
@@ -52,14 +45,11 @@ bool efi_find(const struct phys *phys, const struct boot_efi *efi, const struct 
               const struct memory_wish *wish, uint64_t *ret_base)
 {
 	struct memory_wish clear = *wish;
-	uint64_t base;
 
 	/* Each turn leaves one descriptor behind for good. */
-	while (memory_map_find(map, &clear, &base)) {
-		if (!evade(phys, efi, &clear, base)) {
-			*ret_base = base;
+	while (memory_map_find(map, &clear, ret_base)) {
+		if (!evade(phys, efi, &clear, *ret_base))
 			return true;
-		}
 	}
 	return memory_map_find(map, wish, ret_base);
 }
@@ -67,7 +57,7 @@ bool efi_find(const struct phys *phys, const struct boot_efi *efi, const struct 
 uint32_t efi_map_room(const struct boot_efi *efi)
 {
 	/* Each border of a claim may split a descriptor. */
-	return (descriptors(efi) + 2 * EFI_CLAIMS) * efi->descriptor_size;
+	return efi->map_size + 2 * EFI_CLAIMS * efi->descriptor_size;
 }
 
 /* The type at an address, and where the next may begin. */
@@ -91,27 +81,23 @@ uint32_t efi_map_copy(const struct phys *phys, const struct boot_efi *efi,
 	uint32_t splits = 2 * EFI_CLAIMS;
 	uint8_t *out = to;
 
-	for (uint32_t i = 0; i < descriptors(efi); i++) {
-		uint64_t end, at, next;
-		struct efi_descriptor descriptor = descriptor_at(phys, efi, i, &end);
-		uint32_t type = descriptor.type;
+	for (uint32_t i = 0; i < efi->map_size; i += efi->descriptor_size) {
+		uint64_t end, next;
+		const struct efi_descriptor *from = descriptor_at(phys, efi, i, &end);
+		uint64_t at = from->base;
 
-		at = descriptor.base;
 		do {
+			struct efi_descriptor *piece = memcpy(out, from, efi->descriptor_size);
+
 			next = end;
-			descriptor.type = type_at(claims, at, type, &next);
+			piece->type = type_at(claims, at, from->type, &next);
 			/* Only descriptors that overlap, which no good firmware has, use up the splits. */
-			if (next < end && splits == 0)
+			if (splits == 0)
 				next = end;
 			splits -= next < end;
-			descriptor.base = at;
+			piece->base = at;
 			if (end > at)
-				descriptor.pages = (next - at) / EFI_PAGE;
-			memcpy(out,
-			       phys_window(phys, efi->map + (uint64_t)i * efi->descriptor_size,
-			                   efi->descriptor_size),
-			       efi->descriptor_size);
-			memcpy(out, &descriptor, sizeof(descriptor));
+				piece->pages = (next - at) / EFI_PAGE;
 			out += efi->descriptor_size;
 			at = next;
 		} while (at < end);

@@ -13,7 +13,7 @@ enum { EFI_RESERVED = 0, EFI_LOADER_DATA = 2, EFI_BOOT_CODE = 3, EFI_BOOT_DATA =
 struct efi_descriptor {
 	uint32_t type, reserved;
 	uint64_t base, virtual_base, pages, attributes;
-};
+} __attribute__((packed));
 _Static_assert(sizeof(struct efi_descriptor) == 40, "as the specification has it");
 
 /*

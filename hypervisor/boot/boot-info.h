@@ -21,10 +21,9 @@ struct boot_module {
 	char text[BOOT_TEXT_MAX]; /* the kernel's command line */
 };
 
-/* system_table 0: not started by UEFI.  The map is the boot loader's copy, after it left boot services. */
+/* All 0: not started by UEFI.  The map is the boot loader's copy, after it left boot services; whole descriptors. */
 struct boot_efi {
-	uint64_t system_table;
-	uint64_t map;
+	uint64_t system_table, map;
 	uint32_t map_size, descriptor_size, descriptor_version;
 };
 
@@ -34,8 +33,7 @@ struct boot_info {
 	struct boot_module kernel, initrd;
 	struct boot_screen screen;
 	struct boot_efi efi;
-	uint64_t
-		rsdp; /* physical address of ACPI's root pointer or the loader's copy of it; 0: search */
+	uint64_t rsdp; /* ACPI's root pointer or the loader's copy of it; 0: search */
 };
 
 #define MULTIBOOT1_MAGIC 0x2BADB002u

@@ -2,12 +2,15 @@
 #include "hypervisor/boot/loader.h"
 
 #include "base/bits.h"
+#include "base/endian.h"
 #include "hypervisor/core/string.h"
-
-#define TEXT_SCREEN 0xB8000u
 
 /* The types of Multiboot 0.6.96 section 3.3 and Multiboot2 2.0 section 3.6.12. */
 enum { PALETTE, RGB, EGA_TEXT };
+
+const struct boot_screen loader_text_screen = {
+	.kind = SCREEN_TEXT, .base = 0xB8000, .pitch = 160, .width = 80, .height = 25, .bits = 16
+};
 
 bool loader_text(const struct phys *phys, uint64_t at, uint64_t max, const char *what,
                  char to[static BOOT_TEXT_MAX], struct sentence *why)
@@ -27,9 +30,10 @@ bool loader_text(const struct phys *phys, uint64_t at, uint64_t max, const char 
 	return say(why, "the text of %s is longer than %u bytes", what, BOOT_TEXT_MAX - 1);
 }
 
-bool loader_module(const struct phys *phys, struct boot_info *info, uint64_t base, uint64_t end,
+bool loader_module(const struct phys *phys, struct boot_info *info, const uint8_t *bytes,
                    uint64_t text, uint64_t text_max, struct sentence *why)
 {
+	uint32_t base = load_le32(bytes), end = load_le32(bytes + 4);
 	bool first = info->kernel.size == 0;
 	struct boot_module *module = first ? &info->kernel : &info->initrd;
 	const char *what = first ? "the first module" : "the second module";
@@ -65,12 +69,12 @@ static bool pixels_make_sense(const struct loader_screen *screen, const uint8_t 
 bool loader_screen(struct boot_info *info, const struct loader_screen *screen,
                    const uint8_t colours[static 6], struct sentence *why)
 {
-	loader_text_screen(info);
-	/* Text at another place or of another size is an adapter we do not know. */
-	if (screen->type == EGA_TEXT && screen->base == TEXT_SCREEN &&
-	    screen->width == info->screen.width && screen->height == info->screen.height)
-		return true;
 	info->screen = (struct boot_screen){ .kind = SCREEN_NONE };
+	/* Text at another place or of another size is an adapter we do not know. */
+	if (screen->type == EGA_TEXT && screen->base == loader_text_screen.base &&
+	    screen->width == loader_text_screen.width &&
+	    screen->height == loader_text_screen.height)
+		info->screen = loader_text_screen;
 	if (screen->type != RGB)
 		return true;
 	if (!pixels_make_sense(screen, colours))
@@ -90,14 +94,4 @@ bool loader_screen(struct boot_info *info, const struct loader_screen *screen,
 		.blue = { colours[4], colours[5] },
 	};
 	return true;
-}
-
-void loader_text_screen(struct boot_info *info)
-{
-	info->screen = (struct boot_screen){ .kind = SCREEN_TEXT,
-		                             .base = TEXT_SCREEN,
-		                             .pitch = 160,
-		                             .width = 80,
-		                             .height = 25,
-		                             .bits = 16 };
 }

@@ -14,11 +14,14 @@
 bool loader_text(const struct phys *phys, uint64_t at, uint64_t max, const char *what,
                  char to[static BOOT_TEXT_MAX], struct sentence *why);
 
-/* The next module: first the kernel, then the initrd.  Its text is at `text`, at most `text_max` bytes; address 0: it has none. */
-bool loader_module(const struct phys *phys, struct boot_info *info, uint64_t base, uint64_t end,
+/*
+ * The next module: first the kernel, then the initrd.  `bytes`: where it begins and ends, four each.  Its text is at `text`, at most
+ * `text_max` bytes; address 0: it has none.
+ */
+bool loader_module(const struct phys *phys, struct boot_info *info, const uint8_t *bytes,
                    uint64_t text, uint64_t text_max, struct sentence *why);
 
-/* The framebuffer fields that both protocols have, in this order. */
+/* The framebuffer fields that both protocols have, in this order, at any address. */
 struct loader_screen {
 	uint64_t base;
 	uint32_t pitch, width, height;
@@ -31,6 +34,6 @@ bool loader_screen(struct boot_info *info, const struct loader_screen *screen,
                    const uint8_t colours[static 6], struct sentence *why);
 
 /* 80 by 25 characters, as a PC's BIOS leaves its screen. */
-void loader_text_screen(struct boot_info *info);
+extern const struct boot_screen loader_text_screen;
 
 #endif

@@ -8,6 +8,7 @@
 #include "hypervisor/boot/acpi.h"
 #include "hypervisor/boot/boot-info.h"
 #include "hypervisor/boot/linux.h"
+#include "hypervisor/boot/loader.h"
 #include "hypervisor/boot/options.h"
 #include "hypervisor/core/apic.h"
 #include "hypervisor/core/cpu.h"
@@ -72,16 +73,13 @@ static void read_boot_loader(uint32_t magic, uint32_t information)
 	struct sentence why;
 	bool good = false;
 
+	boot.screen = loader_text_screen;
 	if (magic == MULTIBOOT1_MAGIC)
 		good = multiboot1_parse(&early_memory, information, &boot, &why);
 	else if (magic == MULTIBOOT2_MAGIC)
 		good = multiboot2_parse(&early_memory, information, &boot, &why);
 	else
 		say(&why, "the boot loader speaks neither Multiboot nor Multiboot2 (%x)", magic);
-	/* A loader that did not get so far has left the screen as the BIOS had it. */
-	if (!good && boot.screen.kind == SCREEN_NONE)
-		boot.screen = (struct boot_screen){ SCREEN_TEXT, 0xB8000, 160,   80,   25,
-			                            16,          { 0 },   { 0 }, { 0 } };
 	use_screen(4 * GIB);
 	/* Until the options are known, everything is said everywhere. */
 	if (!good) {

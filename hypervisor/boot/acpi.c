@@ -28,11 +28,9 @@
 
 /* 5.2.9: the FADT. */
 #define FADT_DSDT   40u
-#define FADT_PM1A   64u
-#define FADT_PM1B   68u
+#define FADT_PM1    64u /* ports of 4 bytes */
 #define FADT_X_DSDT 140u
-#define FADT_X_PM1A 172u /* 5.2.3.2: generic addresses: space, three bytes, address */
-#define FADT_X_PM1B 184u
+#define FADT_X_PM1  172u /* 5.2.3.2: generic addresses of 12: space, three bytes, address */
 #define FADT_OLD    116u
 #define FADT_NEW    196u
 #define SPACE_PORTS 1u
@@ -73,28 +71,24 @@ static const uint8_t *table_at(const struct phys *phys, uint64_t at, const char 
 /* The root pointer's bytes if there is a good one. */
 static const uint8_t *rsdp_at(const struct phys *phys, uint64_t at)
 {
-	const uint8_t *rsdp = phys_window(phys, at, RSDP_OLD);
+	/* What a new one has more is memory behind an old one too. */
+	const uint8_t *rsdp = phys_window(phys, at, RSDP_NEW);
 
 	return rsdp && memcmp(rsdp, "RSD PTR ", 8) == 0 && sums_to_zero(rsdp, RSDP_OLD) ? rsdp
 	                                                                                : NULL;
 }
 
 /* 5.2.5.1: in the first KiB of the extended BIOS data area, or in the BIOS's area. */
-static uint64_t search_rsdp(const struct phys *phys)
+static const uint8_t *search_rsdp(const struct phys *phys)
 {
-	const uint8_t *segment = phys_window(phys, EBDA_SEGMENT, 2);
+	const uint8_t *segment = phys_window(phys, EBDA_SEGMENT, 2), *rsdp = NULL;
 	uint64_t ebda = segment ? load_le16(segment) * UINT64_C(16) : 0;
-	const struct {
-		uint64_t base, size;
-	} places[] = { { ebda, ebda ? KIB : 0 }, { BIOS_AREA, BIOS_AREA_SIZE } };
 
-	for (unsigned int i = 0; i < ARRAY_LEN(places); i++) {
-		for (uint64_t at = places[i].base; at < places[i].base + places[i].size; at += 16) {
-			if (rsdp_at(phys, at))
-				return at;
-		}
-	}
-	return 0;
+	for (uint64_t at = 0; ebda && !rsdp && at < KIB; at += 16)
+		rsdp = rsdp_at(phys, ebda + at);
+	for (uint64_t at = 0; !rsdp && at < BIOS_AREA_SIZE; at += 16)
+		rsdp = rsdp_at(phys, BIOS_AREA + at);
+	return rsdp;
 }
 
 /* The table of tables: RSDT with addresses of 4 bytes, or XSDT with 8. */
@@ -106,21 +100,17 @@ struct list {
 
 static bool open_list(const struct phys *phys, uint64_t at, struct list *ret, struct sentence *why)
 {
-	const uint8_t *rsdp, *whole;
-	bool wide;
+	const uint8_t *rsdp = at ? rsdp_at(phys, at) : search_rsdp(phys);
 	uint32_t length;
+	bool wide;
 
-	at = at ? at : search_rsdp(phys);
-	rsdp = at ? rsdp_at(phys, at) : NULL;
 	if (!rsdp)
 		return say(why, "this PC has no ACPI: there is no root pointer");
-	whole = rsdp[15] >= 2 ? phys_window(phys, at, RSDP_NEW) : NULL;
-	wide = whole && sums_to_zero(whole, RSDP_NEW) && load_le64(whole + 24) != 0;
-	at = wide ? load_le64(whole + 24) : load_le32(rsdp + 16);
+	wide = rsdp[15] >= 2 && sums_to_zero(rsdp, RSDP_NEW) && load_le64(rsdp + 24) != 0;
+	at = wide ? load_le64(rsdp + 24) : load_le32(rsdp + 16);
 	ret->address = table_at(phys, at, wide ? "XSDT" : "RSDT", &length);
 	if (!ret->address)
-		return say(why, "ACPI's list of tables at %llx is damaged or out of reach",
-		           (unsigned long long)at);
+		return say(why, "ACPI's list of tables at %lx is damaged or out of reach", at);
 	ret->phys = phys;
 	ret->width = wide ? 8 : 4;
 	ret->address += HEADER;
@@ -189,27 +179,26 @@ static bool read_madt(const struct list *list, struct acpi_facts *facts, struct 
 	return good;
 }
 
-static uint16_t port_of(const uint8_t *fadt, uint32_t length, uint32_t at, uint32_t x_at)
+static uint16_t pm1_port(const uint8_t *fadt, uint32_t length, unsigned int i)
 {
-	uint64_t port = load_le32(fadt + at);
+	const uint8_t *wide = fadt + FADT_X_PM1 + i * 12;
+	uint64_t port = load_le32(fadt + FADT_PM1 + i * 4);
 
-	if (length >= FADT_NEW && fadt[x_at] == SPACE_PORTS && load_le64(fadt + x_at + 4) != 0)
-		port = load_le64(fadt + x_at + 4);
+	if (length >= FADT_NEW && wide[0] == SPACE_PORTS && load_le64(wide + 4) != 0)
+		port = load_le64(wide + 4);
 	return port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
-/* An integer's bytes in AML; false: something else. */
-static bool aml_integer(const uint8_t *aml, uint32_t left, uint32_t *ret_size, uint8_t *ret)
+/* How many bytes an integer has in AML, of which there are `left`; 0: it is something else. */
+static uint32_t aml_integer(const uint8_t *aml, uint32_t left, uint8_t *ret)
 {
-	static const uint8_t sizes[] = { [AML_BYTE] = 2, [AML_WORD] = 3, [AML_DWORD] = 5 };
+	static const uint8_t sizes[] = { 1, 1, [AML_BYTE] = 2, [AML_WORD] = 3, [AML_DWORD] = 5 };
+	uint32_t size = left > 0 && aml[0] < sizeof(sizes) ? sizes[aml[0]] : 0;
 
-	if (left == 0)
-		return false;
-	*ret_size = aml[0] < 2 ? 1 : aml[0] < ARRAY_LEN(sizes) ? sizes[aml[0]] : 0;
-	if (*ret_size == 0 || *ret_size > left)
-		return false;
-	*ret = *ret_size == 1 ? aml[0] : aml[1];
-	return true;
+	if (size == 0 || size > left)
+		return 0;
+	*ret = aml[size > 1];
+	return size;
 }
 
 /*
@@ -227,9 +216,11 @@ static bool find_s3(const uint8_t *aml, uint32_t length, struct acpi_facts *fact
 			continue;
 		/* The upper two bits of the length's first byte say how many more it has. */
 		at += 2u + (aml[at + 1] >> 6) + 1u;
-		if (at >= length || aml[at - 1] < 2 ||
-		    !aml_integer(aml + at, length - at, &size, &types[0]) ||
-		    !aml_integer(aml + at + size, length - at - size, &size, &types[1]))
+		if (at >= length || aml[at - 1] < 2)
+			continue;
+		size = aml_integer(aml + at, length - at, &types[0]);
+		at += size;
+		if (size == 0 || aml_integer(aml + at, length - at, &types[1]) == 0)
 			continue;
 		facts->has_s3 = true;
 		facts->s3_name = (uint8_t *)aml + i;
@@ -248,8 +239,8 @@ static void read_fadt(const struct list *list, struct acpi_facts *facts)
 
 	if (!fadt || length < FADT_OLD)
 		return;
-	facts->pm1_control[0] = port_of(fadt, length, FADT_PM1A, FADT_X_PM1A);
-	facts->pm1_control[1] = port_of(fadt, length, FADT_PM1B, FADT_X_PM1B);
+	for (unsigned int i = 0; i < 2; i++)
+		facts->pm1_control[i] = pm1_port(fadt, length, i);
 	dsdt = length >= FADT_NEW ? load_le64(fadt + FADT_X_DSDT) : 0;
 	table = table_at(list->phys, dsdt ? dsdt : load_le32(fadt + FADT_DSDT), "DSDT", &size);
 	number = 0;

@@ -132,6 +132,7 @@ if [ -n "$have" ]; then
 	else
 		broken "the sample machine can be built"
 	fi
+	run release pc "the hypervisor on emulated PCs" 1
 fi
 
 headline "done"

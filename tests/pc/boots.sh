@@ -83,18 +83,16 @@ kexec_starts_a_new_kernel_on_the_hypervisor()
 	silent second '^pc: complaint'
 }
 
-# The wide matrix: every number of processors with every way to start and every kernel.
+# The wide matrix: both kernels from GRUB on both firmwares with 1, 2 and 4 processors, and directly with 8.
 every_kernel_starts_every_way_on_up_to_eight_processors()
 {
-	local kernel firmware cpus name
+	local kernel way firmware cpus name
 	[ -n "${FULL:-}" ] || skip "only with FULL=1"
 	for kernel in 6.1 6.12; do
-		for cpus in 1 2 4 8; do
-			for firmware in direct bios uefi; do
-				name=$kernel-$cpus-$firmware
-				pc "$name" --kernel $kernel --cpus $cpus --firmware $firmware "${pc_disks[@]}"
-				saw_all "$name" $cpus $kernel "${firmware/direct/bios}"
-			done
+		for way in {bios,uefi}-{1,2,4} direct-8; do
+			firmware=${way%-*} cpus=${way#*-} name=$kernel-$way
+			pc "$name" --kernel $kernel --cpus "$cpus" --firmware "$firmware" "${pc_disks[@]}"
+			saw_all "$name" "$cpus" $kernel "${firmware/direct/bios}"
 		done
 	done
 }

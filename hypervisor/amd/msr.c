@@ -29,51 +29,21 @@ void svm_msr_map(uint8_t map[static 8192])
 	}
 }
 
-/* EFER bits that a processor has if CPUID says so: leaf, register (0 a … 3 d), bit. */
-static const struct {
-	uint64_t efer;
-	uint32_t leaf;
-	uint8_t word, bit;
-} efer_bits[] = {
-	{ 1u << 0, 0x80000001, 3, 11 },  /* SCE */
-	{ 1u << 8, 0x80000001, 3, 29 },  /* LME */
-	{ 1u << 10, 0x80000001, 3, 29 }, /* LMA */
-	{ 1u << 11, 0x80000001, 3, 20 }, /* NXE */
-	{ 1u << 14, 0x80000001, 3, 25 }, /* FFXSR */
-	{ 1u << 15, 0x80000001, 2, 17 }, /* TCE */
-	{ 1u << 17, 0x80000008, 1, 8 },  /* MCOMMIT */
-	{ 1u << 18, 0x80000008, 1, 13 }, /* INTWB */
-	{ 1u << 20, 0x80000021, 0, 7 },  /* UAIE */
-	{ 1u << 21, 0x80000021, 0, 8 },  /* AIBRSE */
-};
-
-static uint64_t efer_allowed(void)
-{
-	uint64_t allowed = 0;
-	uint32_t highest = cpuid(0x80000000, 0).a;
-
-	for (unsigned int i = 0; i < ARRAY_LEN(efer_bits); i++) {
-		struct cpuid r;
-		uint32_t word[4];
-
-		if (efer_bits[i].leaf > highest)
-			continue;
-		r = cpuid(efer_bits[i].leaf, 0);
-		word[0] = r.a, word[1] = r.b, word[2] = r.c, word[3] = r.d;
-		if (word[efer_bits[i].word] >> efer_bits[i].bit & 1)
-			allowed |= efer_bits[i].efer;
-	}
-	return allowed;
-}
-
+/* The processor says itself which bits it has: it is asked on our own EFER, where these must stay set meanwhile. */
 static bool write_efer(struct vmcb *vmcb, uint64_t value)
 {
-	uint64_t changed = (value ^ vmcb->efer) & EFER_LME;
+	const uint64_t guests = EFER_LME | EFER_NXE, ours = guests | EFER_LMA | EFER_SVME;
+	uint64_t own = rdmsr(MSR_EFER), taken;
 
-	if ((value & ~efer_allowed()) || (changed && (vmcb->cr0 & CR0_PG)))
+	if ((value & EFER_SVME) || (((value ^ vmcb->efer) & EFER_LME) && (vmcb->cr0 & CR0_PG)) ||
+	    !wrmsr_safe(MSR_EFER, value | ours))
+		return false;
+	taken = rdmsr(MSR_EFER);
+	wrmsr(MSR_EFER, own);
+	if (value & ~taken)
 		return false;
 	/* LMA is the processor's. */
-	vmcb->efer = (value & ~(uint64_t)EFER_LMA) | (vmcb->efer & EFER_LMA) | EFER_SVME;
+	vmcb->efer = (taken & ~ours) | (value & guests) | (vmcb->efer & EFER_LMA) | EFER_SVME;
 	return true;
 }
 

@@ -50,16 +50,10 @@ struct vmcb {
 	uint8_t reserved_698[0x1000 - 0x698];
 };
 
-static_assert(offsetof(struct vmcb, iopm) == 0x40, "VMCB layout");
 static_assert(offsetof(struct vmcb, exit_code) == 0x70, "VMCB layout");
-static_assert(offsetof(struct vmcb, nested_enable) == 0x90, "VMCB layout");
-static_assert(offsetof(struct vmcb, event) == 0xA8, "VMCB layout");
 static_assert(offsetof(struct vmcb, next_rip) == 0xC8, "VMCB layout");
-static_assert(offsetof(struct vmcb, es) == 0x400, "VMCB layout");
 static_assert(offsetof(struct vmcb, efer) == 0x4D0, "VMCB layout");
 static_assert(offsetof(struct vmcb, rip) == 0x578, "VMCB layout");
-static_assert(offsetof(struct vmcb, rax) == 0x5F8, "VMCB layout");
-static_assert(offsetof(struct vmcb, cr2) == 0x640, "VMCB layout");
 static_assert(offsetof(struct vmcb, pat) == 0x668, "VMCB layout");
 static_assert(sizeof(struct vmcb) == 4096, "VMCB layout");
 

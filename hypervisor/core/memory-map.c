@@ -11,11 +11,8 @@
 /* How much a kind forbids. */
 static unsigned int rank(uint32_t kind)
 {
-	static const uint8_t ranks[] = { [MEMORY_USABLE] = 0,
-		                         [MEMORY_ACPI] = 1,
-		                         [MEMORY_NVS] = 2,
-		                         [MEMORY_RESERVED] = 3,
-		                         [MEMORY_BAD] = 4 };
+	/* By kind: none, usable, reserved, ACPI, NVS, bad. */
+	static const uint8_t ranks[] = { 0, 0, 3, 1, 2, 4 };
 
 	return ranks[kind];
 }
@@ -41,17 +38,11 @@ static uint64_t end_of(uint64_t base, uint64_t size)
 /* Index of the first range that ends behind the address. */
 static uint32_t first_behind(const struct memory_map *map, uint64_t address)
 {
-	uint32_t low = 0, high = map->count;
+	uint32_t i = 0;
 
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (range_end(&map->range[middle]) > address)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	while (i < map->count && range_end(&map->range[i]) <= address)
+		i++;
+	return i;
 }
 
 static bool insert(struct memory_map *map, uint32_t at, uint64_t base, uint64_t end, uint32_t kind,

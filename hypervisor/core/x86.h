@@ -28,6 +28,7 @@
 #define MSR_EFER          0xC0000080u
 #define EFER_LME          (1u << 8)
 #define EFER_LMA          (1u << 10)
+#define EFER_NXE          (1u << 11)
 #define EFER_SVME         (1u << 12)
 #define APIC_BASE_BSP     (1u << 8)
 #define APIC_BASE_EXTD    (1u << 10)

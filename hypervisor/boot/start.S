@@ -4,12 +4,12 @@
  * asks where it is and reaches everything by its distance from the image's start.  Tables made here map the
  * first 4 GiB to themselves and to DIRECT_BASE, and the image to IMAGE_BASE; main.c soon replaces them.
  */
+#include "hypervisor/boot/long-mode.S"
 #include "hypervisor/core/layout.h"
 
 	.section .boot, "awx"
 image:
 	/* Multiboot 1: modules on pages, memory map wanted. */
-	.balign 8
 	.long	0x1BADB002, 0x3, -(0x1BADB002 + 0x3)
 
 	.balign 8
@@ -21,10 +21,8 @@ multiboot2:
 	.balign 8
 	.short	6, 0			/* modules on pages */
 	.long	8
-	.balign 8
 	.short	10, 0			/* we can be moved */
 	.long	24, 0x200000, 0xffffffff, 0x200000, 1
-	.balign 8
 	.short	0, 0
 	.long	8
 multiboot2_end:
@@ -40,16 +38,14 @@ start:
 	call	1f
 1:	pop	%ebp
 	sub	$(1b - image), %ebp
-	lea	early_stack_at(%ebp), %esp
+	lea	early_stack_end - IMAGE_BASE(%ebp), %esp
 
-	mov	$0x80000000, %eax
 	push	%ebx
+	mov	$0x80000000, %eax
 	cpuid
-	pop	%ebx
 	cmp	$0x80000001, %eax
 	jb	no_long_mode
 	mov	$0x80000001, %eax
-	push	%ebx
 	cpuid
 	pop	%ebx
 	bt	$29, %edx		/* long mode */
@@ -58,7 +54,7 @@ start:
 	jnc	no_long_mode
 
 	/* Pages: 0 PML4, 1 PDPT low, 2-5 page directories of 4 GiB, 6 PDPT high, 7 page directory of the image. */
-	lea	early_tables_at(%ebp), %esi
+	lea	early_tables - IMAGE_BASE(%ebp), %esi
 	lea	0x1003(%esi), %eax
 	mov	%eax, (%esi)
 	mov	%eax, 256 * 8(%esi)
@@ -68,37 +64,23 @@ start:
 	mov	%eax, 0x6000 + 510 * 8(%esi)
 	lea	0x83(%ebp), %eax
 	mov	%eax, 0x7000(%esi)
-	lea	0x2003(%esi), %eax
-	mov	$0, %ecx
-2:	mov	%eax, 0x1000(%esi, %ecx, 8)
-	add	$0x1000, %eax
-	inc	%ecx
-	cmp	$4, %ecx
-	jne	2b
-	mov	$0x83, %eax
-	mov	$0, %ecx
-3:	mov	%eax, 0x2000(%esi, %ecx, 8)
-	add	$0x200000, %eax
-	inc	%ecx
-	cmp	$2048, %ecx
-	jne	3b
+	/* The last entry first. */
+	lea	0x5003(%esi), %eax
+	mov	$4, %ecx
+2:	mov	%eax, 0x1000 - 8(%esi, %ecx, 8)
+	sub	$0x1000, %eax
+	loop	2b
+	mov	$0xFFE00083, %eax
+	mov	$2048, %ecx
+3:	mov	%eax, 0x2000 - 8(%esi, %ecx, 8)
+	sub	$0x200000, %eax
+	loop	3b
 
-	mov	%cr4, %eax
-	or	$0x20, %eax		/* PAE */
-	mov	%eax, %cr4
-	mov	%esi, %cr3
-	mov	$0xC0000080, %ecx	/* EFER: LME, NXE */
-	rdmsr
-	or	$0x900, %eax
-	wrmsr
-	mov	%cr0, %eax
-	and	$0x9fffffff, %eax	/* caches on */
-	or	$0x80010001, %eax	/* PG, WP, PE */
-	mov	%eax, %cr0
-
-	lea	gdt_at(%ebp), %eax
-	mov	%eax, gdt_pointer_at + 2(%ebp)
-	lgdt	gdt_pointer_at(%ebp)
+	long_mode %esi
+	lea	gdt - IMAGE_BASE(%ebp), %eax
+	push	%eax
+	push	$(gdt_end - gdt - 1) << 16
+	lgdt	2(%esp)
 	push	$SELECTOR_CODE
 	lea	(4f - image)(%ebp), %eax
 	push	%eax
@@ -119,28 +101,17 @@ no_long_mode_text:
 	.asciz	"sill: this processor has no 64-bit mode with NX: Sill cannot run here"
 
 	.code64
-4:	mov	$SELECTOR_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	xor	%eax, %eax
-	mov	%eax, %fs
-	mov	%eax, %gs
-	mov	%edi, %edi		/* magic */
+4:	mov	%edi, %edi		/* magic */
 	mov	%ebx, %esi		/* information */
 	mov	%ebp, %edx		/* where the image is */
 	mov	$early_stack_end, %rsp
-	mov	$gdt, %rax
-	mov	%rax, gdt_pointer + 2
-	lgdt	gdt_pointer
 	xor	%ebp, %ebp
-	mov	$boot_main, %rax
+	mov	$boot_main, %rax	/* loads GDT and segments */
 	call	*%rax
 	ud2
 
 	.data
 	.balign 8
-	.globl	gdt
 gdt:	.quad	0
 	.quad	0x00cf9b000000ffff	/* SELECTOR_CODE32 */
 	.quad	0x00af9b000000ffff	/* SELECTOR_CODE */
@@ -150,11 +121,10 @@ gdt_end:
 	.globl	gdt_pointer
 gdt_pointer:
 	.short	gdt_end - gdt - 1
-	.quad	0
+	.quad	gdt
 
 	.bss
 	.balign 4096
-	.globl	early_tables
 early_tables:
 	.skip	8 * 4096
 	.globl	early_stack

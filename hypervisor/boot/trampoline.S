@@ -3,6 +3,7 @@
  * Where a processor starts after SIPI: copied to a page below 1 MiB while processors are being started, with
  * the values at its end filled in by core/smp.c.  Our page tables map the first 2 MiB to themselves meanwhile.
  */
+#include "hypervisor/boot/long-mode.S"
 #include "hypervisor/core/layout.h"
 
 	.section .rodata
@@ -26,17 +27,8 @@ trampoline32:
 	mov	$0x18, %eax
 	mov	%eax, %ds
 	mov	%eax, %ss
-	mov	%cr4, %eax
-	or	$0x20, %eax
-	mov	%eax, %cr4
-	mov	trampoline_cr3 - trampoline(%ebp), %eax
-	mov	%eax, %cr3
-	mov	$0xC0000080, %ecx
-	rdmsr
-	or	$0x900, %eax
-	wrmsr
-	mov	$0x80010001, %eax
-	mov	%eax, %cr0
+	mov	trampoline_cr3 - trampoline(%ebp), %edx
+	long_mode %edx
 	ljmp	*trampoline_entry64 - trampoline(%ebp)
 
 	.code64

@@ -60,11 +60,11 @@ static void *root_window(const struct phys *phys, uint64_t base, uint64_t size)
 	return frames_reachable(&machine.frames, base, size) ? (void *)(DIRECT_BASE + base) : NULL;
 }
 
-/* As soon as all of it is mapped. */
-static void use_screen(uint64_t mapped)
+/* As soon as it is mapped: if it is all between these. */
+static void use_screen(uint64_t from, uint64_t to)
 {
-	if (boot.screen.kind != SCREEN_NONE &&
-	    boot.screen.base + (uint64_t)boot.screen.pitch * boot.screen.height <= mapped)
+	if (boot.screen.kind != SCREEN_NONE && boot.screen.base >= from &&
+	    boot.screen.base + (uint64_t)boot.screen.pitch * boot.screen.height <= to)
 		screen_setup(&boot.screen);
 }
 
@@ -80,7 +80,7 @@ static void read_boot_loader(uint32_t magic, uint32_t information)
 		good = multiboot2_parse(&early_memory, information, &boot, &why);
 	else
 		say(&why, "the boot loader speaks neither Multiboot nor Multiboot2 (%x)", magic);
-	use_screen(4 * GIB);
+	use_screen(0, 4 * GIB);
 	/* Until the options are known, everything is said everywhere. */
 	if (!good) {
 		log_setup(COM1, LOG_INFO);
@@ -99,15 +99,13 @@ static void read_boot_loader(uint32_t magic, uint32_t information)
 /* The kernel runs on the bare PC, by its 64-bit entry, on the tables of start.S. */
 static __attribute__((noreturn)) void start_unprotected(uint32_t load)
 {
-	static struct memory_map map;
-	struct sentence why;
 	const struct memory_range none = { 0, 0, MEMORY_RESERVED };
+	struct sentence why;
 
-	map = boot.map;
-	if (!memory_map_set(&map, load, LARGE_PAGE, MEMORY_RESERVED, &why) ||
-	    !linux_plan(&early_memory, &boot, &map, &plan, &why))
+	if (!memory_map_set(&boot.map, load, LARGE_PAGE, MEMORY_RESERVED, &why) ||
+	    !linux_plan(&early_memory, &boot, &boot.map, &plan, &why))
 		halt(why.text);
-	linux_load(&early_memory, &boot, &map, &none, &plan);
+	linux_load(&early_memory, &boot, &boot.map, &none, &plan);
 	screen_release();
 	__asm__ volatile("jmp *%0" ::"r"(plan.kernel + LINUX_64BIT), "S"(plan.params));
 	__builtin_unreachable();
@@ -175,14 +173,21 @@ static void carve(uint32_t load)
 	machine.map = boot.map;
 	machine.own = (struct memory_range){ 0, wish.size, MEMORY_RESERVED };
 	if (!memory_map_find(&boot.map, &wish, &machine.own.base)) {
-		say(&why, "too little memory: the hypervisor needs %u MiB in one piece below 4 GiB",
-		    (unsigned int)(wish.size / MIB));
+		say(&why,
+		    "too little memory: the hypervisor needs %lu MiB in one piece below 4 GiB",
+		    wish.size / MIB);
 		halt(why.text);
 	}
 	if (!memory_map_set(&machine.map, machine.own.base, machine.own.size, MEMORY_RESERVED,
 	                    &why))
 		halt(why.text);
 	pool_setup(machine.own.base + image_size, machine.own.size - image_size);
+}
+
+static struct tables new_tables(unsigned int largest, uint64_t table_bits)
+{
+	return (struct tables){ pool_pages(1), DIRECT_BASE, largest,
+		                table_bits,    PTE_PS,      pool_page_or_null };
 }
 
 static void map_own(uint64_t from, uint64_t to, uint64_t size, uint64_t leaf)
@@ -201,12 +206,7 @@ static void make_own_tables(void)
 {
 	uint64_t screen = round_down(boot.screen.base, PAGE_SIZE);
 
-	own_tables = (struct tables){ .root = pool_pages(1),
-		                      .offset = DIRECT_BASE,
-		                      .largest = 1,
-		                      .table_bits = PTE_P | PTE_W | PTE_A,
-		                      .large_bits = PTE_PS,
-		                      .page = pool_page_or_null };
+	own_tables = new_tables(1, PTE_P | PTE_W | PTE_A);
 	map_own(DIRECT_BASE, 0, mapped_end(), OWN_RW);
 	if (boot.screen.kind == SCREEN_PIXELS && screen >= mapped_end())
 		map_own(DIRECT_BASE + screen, screen,
@@ -247,86 +247,73 @@ static __attribute__((noreturn)) void enter_own_space(void (*next)(void))
 	__builtin_unreachable();
 }
 
-static void map_nested(uint64_t base, uint64_t end, uint64_t leaf)
+static void map_nested(uint64_t base, uint64_t size, uint64_t leaf)
 {
-	if (base < end && !tables_map(&machine.nested, base, base, end - base, leaf))
+	if (!tables_map(&machine.nested, base, base, size, leaf))
 		panic("no page for the nested page tables");
 }
 
-/* Each piece of the memory map by itself, so that no page is part of two. */
+/* From where the last piece ended, so that no page is part of two. */
+static void map_nested_to(uint64_t *at, uint64_t end)
+{
+	end = min_u64(round_down(end, PAGE_SIZE), mapped_end());
+	if (end > *at) {
+		map_nested(*at, end - *at, NESTED_ALL);
+		*at = end;
+	}
+}
+
 static void make_nested_tables(void)
 {
-	uint64_t at = LARGE_PAGE, end = mapped_end();
+	uint64_t at = 0;
 
-	machine.nested = (struct tables){ .root = pool_pages(1),
-		                          .offset = DIRECT_BASE,
-		                          .largest = largest_nested(),
-		                          .table_bits = NESTED_ALL,
-		                          .large_bits = PTE_PS,
-		                          .page = pool_page_or_null };
+	machine.nested = new_tables(largest_nested(), NESTED_ALL);
 	machine.nested_read = NESTED_READ;
 	machine.nested_all = NESTED_ALL;
 	machine.physical_end = UINT64_C(1) << (cpuid(0x80000008, 0).a & 0xFF);
-	for (uint64_t page = 0; page < LARGE_PAGE; page += PAGE_SIZE)
-		map_nested(page, page + PAGE_SIZE, NESTED_ALL);
+	while (at < LARGE_PAGE)
+		map_nested_to(&at, at + PAGE_SIZE);
 	for (uint32_t i = 0; i < machine.map.count; i++) {
-		uint64_t from =
-			min_u64(max_u64(round_down(machine.map.range[i].base, PAGE_SIZE), at), end);
-		uint64_t to = min_u64(
-			max_u64(round_down(machine.map.range[i].base + machine.map.range[i].size,
-		                           PAGE_SIZE),
-		                from),
-			end);
-
-		map_nested(at, from, NESTED_ALL);
-		map_nested(from, to, NESTED_ALL);
-		at = to;
+		map_nested_to(&at, machine.map.range[i].base);
+		map_nested_to(&at, machine.map.range[i].base + machine.map.range[i].size);
 	}
-	map_nested(at, end, NESTED_ALL);
-	map_nested(machine.own.base, machine.own.base + machine.own.size, 0);
-	map_nested(APIC_BASE_DEFAULT, APIC_BASE_DEFAULT + PAGE_SIZE, NESTED_READ);
+	map_nested_to(&at, UINT64_MAX);
+	map_nested(machine.own.base, machine.own.size, 0);
+	map_nested(APIC_BASE_DEFAULT, PAGE_SIZE, NESTED_READ);
 }
 
 static void prepare_processors(void)
 {
-	struct cpu *self = cpu_self();
 	uint32_t own_id = apic_id(), next = 1;
 
 	for (uint32_t i = 0; i < acpi.cpus; i++) {
-		bool is_self = acpi.apic_id[i] == own_id;
-		struct cpu *cpu = is_self ? self : cpu_at(next < acpi.cpus ? next++ : 0);
+		uint32_t index = acpi.apic_id[i] == own_id ? 0 : next++;
 
-		if (!is_self && cpu == self)
+		if (index == acpi.cpus)
 			halt("ACPI's list of processors does not have the one that started");
-		cpu->index = (uint32_t)(((uint64_t)cpu - AREAS_BASE) / AREA_SIZE);
-		cpu->apic_id = acpi.apic_id[i];
-		cpu->boot = is_self;
-		cpu->state = SILL_CPU_ABSENT;
-		cpu->sipi = SIPI_NONE;
+		*cpu_at(index) = (struct cpu){ .index = index,
+			                       .apic_id = acpi.apic_id[i],
+			                       .boot = index == 0,
+			                       .state = SILL_CPU_ABSENT,
+			                       .sipi = SIPI_NONE };
 	}
 	cpu_count = acpi.cpus;
 }
 
 static void start_processors(void)
 {
-	const struct memory_range avoid[] = { { 0, PAGE_SIZE, 0 } };
-	struct memory_wish wish = { .size = PAGE_SIZE,
-		                    .align = PAGE_SIZE,
-		                    .limit = MIB,
-		                    .avoid = avoid,
-		                    .avoids = ARRAY_LEN(avoid) };
+	const struct memory_wish wish = {
+		.size = PAGE_SIZE, .align = PAGE_SIZE, .floor = PAGE_SIZE, .limit = MIB
+	};
 	struct sentence why;
-	uint64_t page;
+	uint64_t page = 0;
 
 	vendor->setup(pool_address(machine.nested.root));
 	if (!vendor->cpu_start(cpu_self(), &why))
 		halt(why.text);
-	if (!memory_map_find(&machine.map, &wish, &page)) {
-		if (cpu_count > 1)
-			halt("there is no free page below 1 MiB to start processors from");
-	} else {
-		cpus_start(page);
-	}
+	if (!memory_map_find(&machine.map, &wish, &page) && cpu_count > 1)
+		halt("there is no free page below 1 MiB to start processors from");
+	cpus_start(page);
 	map_own(0, 0, LARGE_PAGE, 0);
 	write_cr3(read_cr3());
 }
@@ -334,40 +321,33 @@ static void start_processors(void)
 /* Everything from here on is in our own memory. */
 static __attribute__((noreturn)) void start_root(void)
 {
-	struct cpu_start start = { .sipi = false };
-	struct cpu *self;
+	uint64_t frames = memory_map_end(&boot.map) / PAGE_SIZE;
+	struct cpu *self = cpu_self();
 	struct sentence why;
 
 	traps_load();
-	if (boot.screen.base >= 4 * GIB)
-		use_screen(UINT64_MAX);
+	use_screen(4 * GIB, UINT64_MAX);
 	clock_setup();
 	log_clock(clock_hz());
-	frames_init(&machine.frames,
-	            pool_pages(div_round_up(
-			    memory_map_end(&boot.map) / PAGE_SIZE * sizeof(uint16_t), PAGE_SIZE)),
-	            memory_map_end(&boot.map) / PAGE_SIZE, &machine.map);
+	frames_init(&machine.frames, pool_pages(div_round_up(frames * sizeof(uint16_t), PAGE_SIZE)),
+	            frames, &machine.map);
 	frames_take(&machine.frames, machine.own.base, machine.own.size);
 	machine.root_memory = (struct phys){ root_window };
 	make_nested_tables();
 	prepare_processors();
 	start_processors();
-	self = cpu_self();
 	if (!linux_plan(&machine.root_memory, &boot, &machine.map, &plan, &why))
 		halt(why.text);
 	linux_load(&machine.root_memory, &boot, &machine.map, &machine.own, &plan);
 	machine.own_used = image_size + pool_used();
 	log_line(LOG_INFO,
-	         "%u processor%s with %s; %u KiB of %u MiB are the hypervisor's, %u KiB in use",
-	         cpu_count, cpu_count == 1 ? "" : "s", vendor->name,
-	         (unsigned int)(machine.own.size / KIB),
-	         (unsigned int)(memory_map_usable(&boot.map) / MIB),
-	         (unsigned int)(machine.own_used / KIB));
+	         "%u processor%s with %s; %lu KiB of %lu MiB are the hypervisor's, %lu KiB in use",
+	         cpu_count, cpu_count == 1 ? "" : "s", vendor->name, machine.own.size / KIB,
+	         memory_map_usable(&boot.map) / MIB, machine.own_used / KIB);
 	log_line(LOG_INFO, "starting the root: %s", boot.kernel.text);
 	screen_release();
-	start.entry = (uint32_t)plan.kernel;
-	start.params = (uint32_t)plan.params;
-	vendor->root_start(self, &start);
+	vendor->root_start(self, &(struct cpu_start){ .entry = (uint32_t)plan.kernel,
+	                                              .params = (uint32_t)plan.params });
 	__atomic_store_n(&self->state, SILL_CPU_RUNNING, __ATOMIC_RELEASE);
 	vendor->root_run(self);
 }
@@ -387,10 +367,8 @@ void boot_main(uint32_t magic, uint32_t information, uint32_t load)
 	if (acpi.has_s3) {
 		/* Under another name the root does not offer it; the bytes are swapped, so that the checksum still holds. */
 		memcpy(acpi.s3_name, "_3S_", 4);
-		for (unsigned int i = 0; i < 2; i++) {
-			machine.sleep_port[i] = acpi.pm1_control[i];
-			machine.sleep_type[i] = acpi.s3_type[i];
-		}
+		memcpy(machine.sleep_port, acpi.pm1_control, sizeof(machine.sleep_port));
+		memcpy(machine.sleep_type, acpi.s3_type, sizeof(machine.sleep_type));
 	}
 	carve(load);
 	make_own_tables();

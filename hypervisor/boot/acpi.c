@@ -38,9 +38,6 @@
 /* 20.2: AML. */
 #define AML_NAME    0x08u
 #define AML_ROOT    0x5Cu
-#define AML_BYTE    0x0Au
-#define AML_WORD    0x0Bu
-#define AML_DWORD   0x0Cu
 #define AML_PACKAGE 0x12u
 
 static bool sums_to_zero(const uint8_t *bytes, uint64_t size)
@@ -192,7 +189,8 @@ static uint16_t pm1_port(const uint8_t *fadt, uint32_t length, unsigned int i)
 /* How many bytes an integer has in AML, of which there are `left`; 0: it is something else. */
 static uint32_t aml_integer(const uint8_t *aml, uint32_t left, uint8_t *ret)
 {
-	static const uint8_t sizes[] = { 1, 1, [AML_BYTE] = 2, [AML_WORD] = 3, [AML_DWORD] = 5 };
+	/* Zero, one; from 0A on a byte, a word, a double word. */
+	static const uint8_t sizes[] = { 1, 1, [0x0A] = 2, 3, 5 };
 	uint32_t size = left > 0 && aml[0] < sizeof(sizes) ? sizes[aml[0]] : 0;
 
 	if (size == 0 || size > left)
@@ -205,7 +203,7 @@ static uint32_t aml_integer(const uint8_t *aml, uint32_t left, uint8_t *ret)
  * Name (_S3, Package () {a, b, …}): 08, perhaps 5C, "_S3_", 12, the package's length in 1 to 4 bytes, number of
  * elements, elements.
  */
-static bool find_s3(const uint8_t *aml, uint32_t length, struct acpi_facts *facts)
+static void find_s3(const uint8_t *aml, uint32_t length, struct acpi_facts *facts)
 {
 	for (uint32_t i = HEADER + 1; i + 8 < length; i++) {
 		uint32_t at = i + 4, size;
@@ -226,9 +224,8 @@ static bool find_s3(const uint8_t *aml, uint32_t length, struct acpi_facts *fact
 		facts->s3_name = (uint8_t *)aml + i;
 		facts->s3_type[0] = types[0] & 7;
 		facts->s3_type[1] = types[1] & 7;
-		return true;
+		return;
 	}
-	return false;
 }
 
 static void read_fadt(const struct list *list, struct acpi_facts *facts)
@@ -243,9 +240,8 @@ static void read_fadt(const struct list *list, struct acpi_facts *facts)
 		facts->pm1_control[i] = pm1_port(fadt, length, i);
 	dsdt = length >= FADT_NEW ? load_le64(fadt + FADT_X_DSDT) : 0;
 	table = table_at(list->phys, dsdt ? dsdt : load_le32(fadt + FADT_DSDT), "DSDT", &size);
-	number = 0;
-	while (table && !find_s3(table, size, facts))
-		table = next_table(list, "SSDT", &number, &size);
+	for (number = 0; table && !facts->has_s3; table = next_table(list, "SSDT", &number, &size))
+		find_s3(table, size, facts);
 }
 
 bool acpi_read(const struct phys *phys, uint64_t rsdp, struct acpi_facts *ret, struct sentence *why)

@@ -18,7 +18,7 @@
 /* size 0: there is none. */
 struct boot_module {
 	uint64_t base, size;
-	char text[BOOT_TEXT_MAX]; /* the kernel's command line */
+	char text[BOOT_TEXT_MAX]; /* the kernel's command line; of no use for the initrd */
 };
 
 /* All 0: not started by UEFI.  The map is the boot loader's copy, after it left boot services; whole descriptors. */

@@ -96,14 +96,8 @@ struct linux_setup_data {
 
 #define LINUX_AT(type, field, at) \
 	_Static_assert(offsetof(struct type, field) == (at), #field " is where boot.rst has it")
-LINUX_AT(linux_header, magic, 0x202 - LINUX_HEADER_AT);
-LINUX_AT(linux_header, xloadflags, 0x236 - LINUX_HEADER_AT);
 LINUX_AT(linux_header, init_size, 0x260 - LINUX_HEADER_AT);
-LINUX_AT(linux_screen, lfb_base, 0x18);
-LINUX_AT(linux_screen, red, 0x26);
 LINUX_AT(linux_screen, capabilities, 0x36);
-LINUX_AT(linux_params, acpi_rsdp, 0x70);
-LINUX_AT(linux_params, efi, 0x1C0);
 LINUX_AT(linux_params, header, LINUX_HEADER_AT);
 LINUX_AT(linux_params, e820, 0x2D0);
 _Static_assert(sizeof(struct linux_screen) == 0x40, "screen_info has 64 bytes");

@@ -100,7 +100,6 @@ bool multiboot1_parse(const struct phys *phys, uint64_t at, struct boot_info *re
 	if (!is_grub2(phys, information)) {
 		drop_first_word(ret->command_line);
 		drop_first_word(ret->kernel.text);
-		drop_first_word(ret->initrd.text);
 	}
 	return !(information->flags & SCREEN) ||
 	       loader_screen(ret, &information->screen, information->colours, why);

@@ -58,10 +58,8 @@ static bool set_console(const char *value, struct options *options)
 
 static bool set_log(const char *value, struct options *options)
 {
-	static const char *const levels[] = { [LOG_ERROR] = "error",
-		                              [LOG_WARNING] = "warning",
-		                              [LOG_INFO] = "info",
-		                              [LOG_DEBUG] = "debug" };
+	/* In the order of enum log_level. */
+	static const char *const levels[] = { "error", "warning", "info", "debug" };
 
 	for (unsigned int i = 0; i < ARRAY_LEN(levels); i++) {
 		if (is(value, levels[i])) {
@@ -74,8 +72,10 @@ static bool set_log(const char *value, struct options *options)
 
 static bool set_missing(const char *value, struct options *options)
 {
+	if (!is(value, "halt") && !is(value, "unprotected"))
+		return false;
 	options->unprotected = is(value, "unprotected");
-	return options->unprotected || is(value, "halt");
+	return true;
 }
 
 static bool set_panic(const char *value, struct options *options)
@@ -83,7 +83,7 @@ static bool set_panic(const char *value, struct options *options)
 	return parse_number(value, PANIC_SECONDS_MAX, &options->panic_seconds);
 }
 
-/* docs/hypervisor.md has the same table. */
+/* docs/hypervisor.md has the same table.  A value that makes no sense changes nothing. */
 static const struct {
 	const char *name, *values;
 	bool (*set)(const char *value, struct options *options);
@@ -97,7 +97,6 @@ static const struct {
 static bool set_word(char *word, struct options *options, struct sentence *why)
 {
 	char *value = word;
-	struct options changed = *options;
 
 	while (*value && *value != '=')
 		value++;
@@ -106,11 +105,8 @@ static bool set_word(char *word, struct options *options, struct sentence *why)
 	for (unsigned int i = 0; i < ARRAY_LEN(table); i++) {
 		if (!is(word, table[i].name))
 			continue;
-		if (!table[i].set(value, &changed))
-			return say(why, "%s=%s makes no sense: %s takes %s", word, value, word,
-			           table[i].values);
-		*options = changed;
-		return true;
+		return table[i].set(value, options) || say(why, "%s=%s makes no sense: %s takes %s",
+		                                           word, value, word, table[i].values);
 	}
 	return say(why, "there is no option %s: console, log, missing and panic are known", word);
 }

@@ -49,7 +49,8 @@ static void compute(void)
 	volatile unsigned long sum = 0;
 
 	for (unsigned long i = 0; i < STEPS; i++)
-		sum += i;
+		sum = sum + i;
+	(void)sum;
 }
 
 static void calls(void)

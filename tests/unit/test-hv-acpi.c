@@ -2,6 +2,7 @@
 /* ACPI as firmware has it, damaged in every way. */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,13 +281,15 @@ TEST(the_local_apics_may_be_elsewhere)
 TEST(entries_that_do_not_move_on_or_go_too_far_are_refused)
 {
 	static const uint8_t sizes[] = { 0, 1, 9, 255 };
+	char sentence[80];
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		make();
 		madt[madt_size - 7] = sizes[i];
 		put_madt();
-		assert_false(try_read(0));
-		assert_non_null(strstr(why.text, "ACPI's list of processors has an entry of"));
+		snprintf(sentence, sizeof(sentence),
+		         "ACPI's list of processors has an entry of %u bytes", sizes[i]);
+		assert_refused(sentence);
 	}
 	/* Too short for what it says it is: not read. */
 	make();
@@ -375,11 +378,50 @@ TEST(what_only_looks_like_the_package_is_not_it)
 	assert_s3("DSDT", text, sizeof(text), -1, -1);
 }
 
+/* At the very end of memory, so that a byte too far is seen. */
+static bool has_s3_at_the_end(const uint8_t *aml, uint32_t size)
+{
+	uint32_t dsdt = (uint32_t)(SIZE - ACPI_HEADER - size);
+
+	make();
+	acpi_table(&memory, dsdt, "DSDT", aml, size);
+	store_le32(at(FADT) + 40, dsdt);
+	acpi_sum(at(FADT), 116, 9);
+	read_all();
+	return facts.has_s3;
+}
+
 TEST(a_package_that_is_cut_off_is_none)
 {
-	for (uint32_t size = 0; size < 11; size++)
-		assert_s3("DSDT", s3, size, -1, -1);
-	assert_s3("DSDT", s3, 11, 5, 1);
+	static const uint8_t words[] = { 0x08, '_',  'S', '3', '_',  0x12, 0x08,
+		                         0x02, 0x0B, 5,   0,   0x0B, 5,    0 };
+	static const uint8_t far[] = { 0x08, '_', 'S', '3', '_', 0x12, 0xC0, 0, 0, 0, 2, 0, 0 };
+
+	for (uint32_t size = 0; size <= sizeof(s3); size++)
+		assert_int_equal(has_s3_at_the_end(s3, size), size >= 11);
+	for (uint32_t size = 0; size <= sizeof(words); size++)
+		assert_int_equal(has_s3_at_the_end(words, size), size >= 14);
+	for (uint32_t size = 0; size <= sizeof(far); size++)
+		assert_int_equal(has_s3_at_the_end(far, size), size >= 13);
+}
+
+TEST(a_table_longer_than_any_is_not_read)
+{
+	const uint32_t size = 16 * MIB - ACPI_HEADER;
+	struct hv_memory small = memory;
+
+	memory = hv_memory_new(0, 18 * MIB);
+	for (uint32_t longer = 0; longer < 2; longer++) {
+		make();
+		memcpy(at(MIB + ACPI_HEADER), s3, sizeof(s3));
+		acpi_table(&memory, MIB, "DSDT", NULL, size + longer);
+		store_le32(at(FADT) + 40, MIB);
+		acpi_sum(at(FADT), 116, 9);
+		read_all();
+		assert_int_equal(facts.has_s3, !longer);
+	}
+	free(memory.bytes);
+	memory = small;
 }
 
 TEST(tables_are_not_read_beyond_memory)
@@ -414,6 +456,7 @@ int main(void)
 		CASE(the_package_is_found_however_it_is_encoded),
 		CASE(what_only_looks_like_the_package_is_not_it),
 		CASE(a_package_that_is_cut_off_is_none),
+		CASE(a_table_longer_than_any_is_not_read),
 		CASE(tables_are_not_read_beyond_memory),
 	};
 

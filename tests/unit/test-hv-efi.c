@@ -89,6 +89,9 @@ TEST(a_map_that_nobody_claims_from_is_copied_as_it_is)
 	copy_map(40, 2, 50, 0);
 	assert_int_equal(copied, efi.map_size);
 	assert_memory_equal(copy, memory.bytes, copied);
+	copy_map(4, 0, 22, 0);
+	assert_int_equal(copied, efi.map_size);
+	assert_memory_equal(copy, memory.bytes, copied);
 }
 
 TEST(a_claim_splits_the_descriptor_around_it)

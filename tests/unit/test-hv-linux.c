@@ -297,6 +297,20 @@ TEST(an_initrd_that_is_not_on_a_page_or_not_in_usable_memory_is_moved)
 	add(INITRD + 0x5000, 0x1000, MEMORY_RESERVED);
 	load();
 	assert_initrd_moved(0x5678);
+	add(INITRD, 0x6000, MEMORY_RESERVED);
+	load();
+	assert_initrd_moved(0x5678);
+}
+
+TEST(initrd_and_parameters_may_be_below_the_kernel)
+{
+	make();
+	info.initrd.base = INITRD + 0x10;
+	add(7 * MIB, SIZE - 7 * MIB, MEMORY_RESERVED);
+	load();
+	assert_initrd_moved(0x5678);
+	assert_int_equal(plan.initrd, 4 * MIB - 0x6000);
+	assert_int_equal(plan.params + plan.params_size, plan.initrd);
 }
 
 TEST(without_an_initrd_the_kernel_is_told_so)
@@ -524,6 +538,15 @@ TEST(tables_in_memory_of_boot_services_are_not_written_over)
 	assert_int_equal(plan.kernel, 4 * MIB);
 }
 
+TEST(the_boot_loaders_copy_of_uefis_map_is_not_written_over)
+{
+	make_efi();
+	memcpy(at(5 * MIB), at(EFI_MAP), info.efi.map_size);
+	info.efi.map = 5 * MIB;
+	make_plan();
+	assert_int_equal(plan.kernel, 6 * MIB);
+}
+
 TEST(a_root_pointer_is_handed_on_only_where_it_stays)
 {
 	make();
@@ -567,6 +590,8 @@ TEST(too_little_memory_is_a_sentence)
 	                              "below 4 GiB");
 	make();
 	map.count = 0;
+	/* What is below 1 MiB is for the kernel's own start. */
+	add(0, 0x9F000, MEMORY_USABLE);
 	add(4 * MIB, 3 * MIB, MEMORY_USABLE);
 	assert_false(try_plan());
 	assert_string_equal(
@@ -646,6 +671,7 @@ int main(void)
 		CASE(an_initrd_stays_where_it_is),
 		CASE(an_initrd_above_the_kernels_reach_is_moved_below),
 		CASE(an_initrd_that_is_not_on_a_page_or_not_in_usable_memory_is_moved),
+		CASE(initrd_and_parameters_may_be_below_the_kernel),
 		CASE(without_an_initrd_the_kernel_is_told_so),
 		CASE(the_kernels_own_header_is_in_the_zero_page),
 		CASE(the_memory_map_is_given_whole),
@@ -654,6 +680,7 @@ int main(void)
 		CASE(uefi_is_handed_on_with_our_memory_reserved),
 		CASE(without_uefi_nothing_is_said_of_it),
 		CASE(tables_in_memory_of_boot_services_are_not_written_over),
+		CASE(the_boot_loaders_copy_of_uefis_map_is_not_written_over),
 		CASE(a_root_pointer_is_handed_on_only_where_it_stays),
 		CASE(memory_that_the_root_does_not_have_is_refused),
 		CASE(too_little_memory_is_a_sentence),

@@ -476,6 +476,18 @@ TEST(tags_that_do_not_move_on_or_go_too_far_are_refused)
 	}
 }
 
+TEST(tags_that_nobody_knows_must_move_on_too)
+{
+	for (uint32_t size = 0; size < 8; size++) {
+		make2();
+		map2();
+		tag(77, 0);
+		store_le32(at(BASE + total - 4), size);
+		assert_false(parse2());
+		assert_non_null(strstr(why.text, "the boot loader's tag 77 has"));
+	}
+}
+
 TEST(information_without_an_end_tag_is_refused)
 {
 	make2();
@@ -522,6 +534,7 @@ int main(void)
 		CASE(half_of_uefi_is_refused),
 		CASE(descriptors_of_a_wrong_size_are_refused),
 		CASE(tags_that_do_not_move_on_or_go_too_far_are_refused),
+		CASE(tags_that_nobody_knows_must_move_on_too),
 		CASE(information_without_an_end_tag_is_refused),
 		CASE(information_cut_anywhere_is_refused),
 	};

@@ -246,7 +246,7 @@ static void read_fadt(const struct list *list, struct acpi_facts *facts)
 
 bool acpi_read(const struct phys *phys, uint64_t rsdp, struct acpi_facts *ret, struct sentence *why)
 {
-	struct list list;
+	struct list list = { 0 };
 
 	memset(ret, 0, sizeof(*ret));
 	if (!open_list(phys, rsdp, &list, why) || !read_madt(&list, ret, why))

@@ -203,8 +203,6 @@ static bool apic_store(struct cpu *cpu, struct vmcb *vmcb, uint32_t offset)
 		vmcb->rsp = old;
 	else if (store.exchange >= 0)
 		cpu->regs.r[store.exchange] = old;
-	if (store.string)
-		cpu->regs.r[REG_RDI] += vmcb->rflags & 1u << 10 ? UINT64_C(0) - 4 : 4;
 	svm_advance(cpu, store.length);
 	return true;
 }

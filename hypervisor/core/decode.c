@@ -13,8 +13,8 @@ struct cursor {
 	const uint8_t *at, *end;
 	const uint8_t *start;
 	uint8_t rex;
-	bool operand, address, lock, repeat; /* prefixes 66, 67, F0, F2 or F3 */
-	uint8_t address_size;                /* bytes */
+	bool operand, address, lock; /* prefixes 66, 67, F0 */
+	uint8_t address_size;        /* bytes */
 };
 
 #define REX_W 0x08u
@@ -38,10 +38,8 @@ static bool skip_prefixes(struct cursor *c, const struct guest_state *state, con
 			c->address = true;
 		else if (byte == 0xF0)
 			c->lock = true;
-		else if (byte == 0xF2 || byte == 0xF3)
-			c->repeat = true;
-		else if (byte != 0x26 && byte != 0x2E && byte != 0x36 && byte != 0x3E &&
-		         byte != 0x64 && byte != 0x65)
+		else if (byte != 0xF2 && byte != 0xF3 && byte != 0x26 && byte != 0x2E &&
+		         byte != 0x36 && byte != 0x3E && byte != 0x64 && byte != 0x65)
 			break;
 		/* A REX prefix counts only right before the opcode. */
 		c->rex = 0;
@@ -138,11 +136,6 @@ bool decode_store(const struct guest_state *state, const struct guest_regs *regs
 		if (!take(&c, c.address_size))
 			return false;
 		break;
-	case 0xAB: /* STOS m32 */
-		if (c.repeat)
-			return false;
-		store.string = true;
-		break;
 	case 0xC7: /* MOV r/m32, imm32 */
 		if (take_operand(&c) != 0)
 			return false;
@@ -155,7 +148,6 @@ bool decode_store(const struct guest_state *state, const struct guest_regs *regs
 		return false;
 	}
 	store.length = (unsigned int)(c.at - c.start);
-	store.address_size = c.address_size;
 	*ret = store;
 	return true;
 }

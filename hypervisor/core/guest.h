@@ -45,15 +45,13 @@ unsigned int decode_plain(const struct guest_state *state, const uint8_t *bytes,
                           const uint8_t *opcode, unsigned int opcode_size);
 
 /*
- * A store of 32 bits to memory: MOV r/m32, r32; MOV r/m32, imm32; MOV moffs32, EAX; XCHG r/m32, r32; STOS without REP.  Sets length and
- * value, and for XCHG the register that gets the old value, for STOS that RDI moves.  Any other instruction, or another width: false.
+ * A store of 32 bits to memory: MOV r/m32, r32; MOV r/m32, imm32; MOV moffs32, EAX; XCHG r/m32, r32.  Sets length and
+ * value, and for XCHG the register that gets the old value.  Any other instruction, or another width: false.
  */
 struct store {
 	unsigned int length;
 	uint32_t value;
 	int exchange; /* register number, or -1; REG_RSP is the state's */
-	bool string;
-	unsigned int address_size; /* bytes: STOS moves so much of RDI */
 };
 bool decode_store(const struct guest_state *state, const struct guest_regs *regs,
                   const uint8_t *bytes, unsigned int count, struct store *ret);

@@ -50,19 +50,12 @@ static inline bool zydis_store(const struct zydis *z, const struct guest_state *
 	const ZydisDecodedOperand *to = &z->operands[0], *from = &z->operands[1];
 	int reg = -1;
 
-	if (in->mnemonic != ZYDIS_MNEMONIC_MOV && in->mnemonic != ZYDIS_MNEMONIC_XCHG &&
-	    in->mnemonic != ZYDIS_MNEMONIC_STOSD)
+	if (in->mnemonic != ZYDIS_MNEMONIC_MOV && in->mnemonic != ZYDIS_MNEMONIC_XCHG)
 		return false;
 	if (to->type != ZYDIS_OPERAND_TYPE_MEMORY || to->size != 32)
 		return false;
-	if (in->mnemonic == ZYDIS_MNEMONIC_STOSD &&
-	    (in->attributes &
-	     (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)))
-		return false;
 	memset(ret, 0, sizeof(*ret));
 	ret->length = in->length;
-	ret->address_size = in->address_width / 8;
-	ret->string = in->mnemonic == ZYDIS_MNEMONIC_STOSD;
 	if (from->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
 		ret->value = (uint32_t)from->imm.value.u;
 	} else {

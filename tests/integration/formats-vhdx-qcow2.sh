@@ -238,7 +238,7 @@ a_differencing_vhdx_is_read_as_libvhdi_reads_it()
 	"$dump" raw pair/parent.vhdx ours.raw
 	cmp ours.raw theirs.raw
 	as_libvhdi pair/child.vhdx 2
-	[ "$("$dump" info pair/child.vhdx | jq -r '.parents[0].type')" = dynamic ]
+	[ "$("$dump" info pair/child.vhdx | jq -r '.parents[0].subformat')" = dynamic ]
 }
 
 opening_a_qcow2_of_1_TiB_reads_a_few_KiB()

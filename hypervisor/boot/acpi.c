@@ -151,29 +151,27 @@ static bool read_madt(const struct list *list, struct acpi_facts *facts, struct 
 {
 	uint32_t number = 0, length, size;
 	const uint8_t *madt = next_table(list, "APIC", &number, &length), *entry;
-	bool good = true;
 
 	if (!madt || length < MADT_ENTRIES)
 		return say(
 			why,
 			"ACPI has no list of processors (MADT), or it is damaged or out of reach");
 	facts->apic_base = load_le32(madt + 36);
-	for (uint32_t at = MADT_ENTRIES; good && length - at >= 2; at += size) {
+	for (uint32_t at = MADT_ENTRIES; length - at >= 2; at += size) {
 		entry = madt + at;
 		size = entry[1];
 		if (size < 2 || size > length - at)
 			return say(why, "ACPI's list of processors has an entry of %u bytes", size);
-		if (entry[0] == MADT_LOCAL_APIC && size >= 8)
-			good = add_cpu(facts, entry[3], load_le32(entry + 4), UINT8_MAX, why);
-		else if (entry[0] == MADT_X2APIC && size >= 16)
-			good = add_cpu(facts, load_le32(entry + 4), load_le32(entry + 8),
-			               UINT32_MAX, why);
-		else if (entry[0] == MADT_APIC_BASE && size >= 12)
+		if (entry[0] == MADT_LOCAL_APIC && size >= 8 &&
+		    !add_cpu(facts, entry[3], load_le32(entry + 4), UINT8_MAX, why))
+			return false;
+		if (entry[0] == MADT_X2APIC && size >= 16 &&
+		    !add_cpu(facts, load_le32(entry + 4), load_le32(entry + 8), UINT32_MAX, why))
+			return false;
+		if (entry[0] == MADT_APIC_BASE && size >= 12)
 			facts->apic_base = load_le64(entry + 4);
 	}
-	if (good && facts->cpus == 0)
-		return say(why, "ACPI's list of processors is empty");
-	return good;
+	return facts->cpus > 0 || say(why, "ACPI's list of processors is empty");
 }
 
 static uint16_t pm1_port(const uint8_t *fadt, uint32_t length, unsigned int i)

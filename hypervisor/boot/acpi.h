@@ -7,9 +7,6 @@
 #ifndef HYPERVISOR_BOOT_ACPI_H
 #define HYPERVISOR_BOOT_ACPI_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "hypervisor/core/phys.h"
 #include "hypervisor/core/say.h"
 

@@ -6,9 +6,6 @@
 #ifndef HYPERVISOR_BOOT_BOOT_INFO_H
 #define HYPERVISOR_BOOT_BOOT_INFO_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "hypervisor/core/memory-map.h"
 #include "hypervisor/core/phys.h"
 #include "hypervisor/core/screen.h"

@@ -94,13 +94,9 @@ struct linux_setup_data {
 	struct linux_e820 e820[];
 };
 
-#define LINUX_AT(type, field, at) \
-	_Static_assert(offsetof(struct type, field) == (at), #field " is where boot.rst has it")
-LINUX_AT(linux_header, init_size, 0x260 - LINUX_HEADER_AT);
-LINUX_AT(linux_screen, capabilities, 0x36);
-LINUX_AT(linux_params, header, LINUX_HEADER_AT);
-LINUX_AT(linux_params, e820, 0x2D0);
+_Static_assert(sizeof(struct linux_header) == 0x264 - LINUX_HEADER_AT, "as boot.rst has it");
 _Static_assert(sizeof(struct linux_screen) == 0x40, "screen_info has 64 bytes");
+_Static_assert(offsetof(struct linux_params, header) == LINUX_HEADER_AT, "as boot.rst has it");
 _Static_assert(sizeof(struct linux_params) == 4096, "the zero page is a page");
 
 #endif

@@ -38,37 +38,12 @@ static bool find_place(struct search *search, uint64_t *ret)
 	return true;
 }
 
-static bool check_numbers(const struct boot_info *info, const struct linux_header *header,
-                          const struct linux_plan *plan, struct sentence *why)
-{
-	uint32_t end = LINUX_JUMP_FROM + header->jump_length;
-	uint64_t code_end = plan->code + plan->code_size;
-
-	if (end < LINUX_HEADER_AT + sizeof(*header) || end > LINUX_HEADER_END)
-		return say(why, "the root kernel's boot protocol header ends at %x, which is wrong",
-		           end);
-	if (plan->code_size == 0 || code_end > info->kernel.size)
-		return say(why, "the root kernel has %lu bytes, and should have %lu: it is cut off",
-		           info->kernel.size, code_end);
-	if (plan->init_size < plan->code_size)
-		return say(why, "the root kernel has %lu bytes of code, and wants only %lu for it",
-		           plan->code_size, plan->init_size);
-	if (header->relocatable && !is_power_of_two(header->kernel_alignment))
-		return say(
-			why,
-			"the root kernel wants to be at a multiple of %u, which is no power of two",
-			header->kernel_alignment);
-	if (strlen(info->kernel.text) > header->cmdline_size)
-		return say(why, "the root kernel's command line has %zu bytes, and it takes %u",
-		           strlen(info->kernel.text), header->cmdline_size);
-	return true;
-}
-
 /* Copies the header and checks it; sets code, code_size and init_size. */
 static bool read_header(const struct phys *phys, const struct boot_info *info,
                         struct linux_header *ret, struct linux_plan *plan, struct sentence *why)
 {
 	const uint8_t *bytes = NULL;
+	uint64_t end;
 
 	if (info->kernel.size >= LINUX_HEADER_AT + sizeof(*ret))
 		bytes = phys_window(phys, info->kernel.base, info->kernel.size);
@@ -85,10 +60,30 @@ static bool read_header(const struct phys *phys, const struct boot_info *info,
 		return say(why, "the root kernel is a zImage: a bzImage is needed");
 	if (!(ret->xloadflags & LINUX_KERNEL_64))
 		return say(why, "the root kernel is a 32-bit kernel: a 64-bit one is needed");
+	end = LINUX_JUMP_FROM + ret->jump_length;
+	if (end < LINUX_HEADER_AT + sizeof(*ret) || end > LINUX_HEADER_END)
+		return say(why,
+		           "the root kernel's boot protocol header ends at %lx, which is wrong",
+		           end);
+	if (ret->relocatable && !is_power_of_two(ret->kernel_alignment))
+		return say(
+			why,
+			"the root kernel wants to be at a multiple of %u, which is no power of two",
+			ret->kernel_alignment);
+	if (strlen(info->kernel.text) > ret->cmdline_size)
+		return say(why, "the root kernel's command line has %zu bytes, and it takes %u",
+		           strlen(info->kernel.text), ret->cmdline_size);
 	plan->code = ((ret->setup_sectors ? ret->setup_sectors : 4u) + 1u) * SECTOR;
 	plan->code_size = ret->syssize * UINT64_C(16);
 	plan->init_size = ret->init_size;
-	return check_numbers(info, ret, plan, why);
+	end = plan->code + plan->code_size;
+	if (plan->code_size == 0 || end > info->kernel.size)
+		return say(why, "the root kernel has %lu bytes, and should have %lu: it is cut off",
+		           info->kernel.size, end);
+	if (plan->init_size < plan->code_size)
+		return say(why, "the root kernel has %lu bytes of code, and wants only %lu for it",
+		           plan->code_size, plan->init_size);
+	return true;
 }
 
 static bool place_kernel(struct search *search, const struct linux_header *header,

@@ -6,18 +6,14 @@
 #ifndef HYPERVISOR_BOOT_LINUX_H
 #define HYPERVISOR_BOOT_LINUX_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "hypervisor/boot/boot-info.h"
 
 /* Physical places, none overlapping another, the modules or what must be avoided. */
 struct linux_plan {
-	uint64_t kernel; /* the protected-mode code; also the 32-bit entry point */
-	uint64_t code;   /* where that code lies in the module, and its bytes */
-	uint64_t code_size;
-	uint64_t init_size; /* bytes the kernel wants from `kernel` on */
-	uint64_t params;    /* the zero page; the command line follows it */
+	uint64_t kernel;          /* the protected-mode code; also the 32-bit entry point */
+	uint64_t code, code_size; /* where that code lies in the module, and its bytes */
+	uint64_t init_size;       /* bytes the kernel wants from `kernel` on */
+	uint64_t params;          /* the zero page; the command line follows it */
 	uint64_t params_size;
 	uint64_t efi_map,
 		e820; /* offsets from `params`: UEFI's map, and the ranges that the page has no room for */

@@ -6,7 +6,6 @@
  */
 #include "base/bits.h"
 #include "hypervisor/boot/acpi.h"
-#include "hypervisor/boot/boot-info.h"
 #include "hypervisor/boot/linux.h"
 #include "hypervisor/boot/loader.h"
 #include "hypervisor/boot/options.h"
@@ -28,6 +27,8 @@
 #define LINUX_64BIT 0x200 /* from the kernel's 32-bit entry to its 64-bit one */
 /* For addresses beyond the memory map, mapped when they are touched: 64-bit BARs. */
 #define SPARE_PAGES 16
+/* Whole pages. */
+#define IMAGE_SIZE  (uint64_t)(image_end - image_start)
 #define OWN_RW      (PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX)
 #define OWN_TEXT    (PTE_P | PTE_A)
 #define OWN_READ    (PTE_P | PTE_A | PTE_NX)
@@ -41,7 +42,6 @@ static struct options options;
 static struct acpi_facts acpi;
 static struct linux_plan plan;
 static struct tables own_tables;
-static uint64_t image_size;
 
 void boot_main(uint32_t magic, uint32_t information, uint32_t load) __attribute__((noreturn));
 
@@ -81,13 +81,9 @@ static void read_boot_loader(uint32_t magic, uint32_t information)
 	else
 		say(&why, "the boot loader speaks neither Multiboot nor Multiboot2 (%x)", magic);
 	use_screen(0, 4 * GIB);
+	good = good && options_parse(boot.command_line, &options, &why);
 	/* Until the options are known, everything is said everywhere. */
-	if (!good) {
-		log_setup(COM1, LOG_INFO);
-		halt(why.text);
-	}
-	good = options_parse(boot.command_line, &options, &why);
-	log_setup(good ? options.console : COM1, options.log);
+	log_setup(good ? options.console : COM1, good ? options.log : LOG_INFO);
 	panic_setup(options.panic_seconds);
 	log_line(LOG_INFO, "Sill %d.%d.%d", SILL_MAJOR, SILL_MINOR, SILL_PATCH);
 	if (!good)
@@ -150,7 +146,7 @@ static uint64_t own_need(void)
 	pages += tables_need(mapped_end(), 16, 1) +
 	         div_round_up(acpi.cpus * (uint64_t)AREA_SIZE, LARGE_PAGE);
 	pages += tables_need(mapped_end(), borders, largest_nested()) + SPARE_PAGES;
-	return image_size + pages * PAGE_SIZE;
+	return IMAGE_SIZE + pages * PAGE_SIZE;
 }
 
 /* Takes our range out of the map that the root will get. */
@@ -168,7 +164,6 @@ static void carve(uint32_t load)
 	};
 	struct sentence why;
 
-	image_size = round_up((uint64_t)(image_end - image_start), PAGE_SIZE);
 	wish.size = round_up(own_need(), LARGE_PAGE);
 	machine.map = boot.map;
 	machine.own = (struct memory_range){ 0, wish.size, MEMORY_RESERVED };
@@ -181,7 +176,7 @@ static void carve(uint32_t load)
 	if (!memory_map_set(&machine.map, machine.own.base, machine.own.size, MEMORY_RESERVED,
 	                    &why))
 		halt(why.text);
-	pool_setup(machine.own.base + image_size, machine.own.size - image_size);
+	pool_setup(machine.own.base + IMAGE_SIZE, machine.own.size - IMAGE_SIZE);
 }
 
 static struct tables new_tables(unsigned int largest, uint64_t table_bits)
@@ -218,7 +213,7 @@ static void make_own_tables(void)
 	        (uint64_t)(image_data - image_start), OWN_READ);
 	map_image_part(image_start, image_rodata, OWN_TEXT);
 	map_image_part(image_rodata, image_data, OWN_READ);
-	map_image_part(image_data, image_start + image_size, OWN_RW);
+	map_image_part(image_data, image_end, OWN_RW);
 	for (uint32_t i = 0; i < acpi.cpus; i++)
 		map_own(AREAS_BASE + i * (uint64_t)AREA_SIZE + AREA_GUARD,
 		        pool_address(pool_pages((AREA_SIZE - AREA_GUARD) / PAGE_SIZE)),
@@ -241,7 +236,7 @@ static __attribute__((noreturn)) void enter_own_space(void (*next)(void))
 	                 "ud2"
 	                 :
 	                 : "S"(image_start), "D"(DIRECT_BASE + machine.own.base),
-	                   "c"(image_size), [root] "a"(pool_address(own_tables.root)),
+	                   "c"(IMAGE_SIZE), [root] "a"(pool_address(own_tables.root)),
 	                   [stack] "d"(cpu_at(0)), [next] "b"(next)
 	                 : "memory");
 	__builtin_unreachable();
@@ -294,7 +289,6 @@ static void prepare_processors(void)
 		*cpu_at(index) = (struct cpu){ .index = index,
 			                       .apic_id = acpi.apic_id[i],
 			                       .boot = index == 0,
-			                       .state = SILL_CPU_ABSENT,
 			                       .sipi = SIPI_NONE };
 	}
 	cpu_count = acpi.cpus;
@@ -339,7 +333,7 @@ static __attribute__((noreturn)) void start_root(void)
 	if (!linux_plan(&machine.root_memory, &boot, &machine.map, &plan, &why))
 		halt(why.text);
 	linux_load(&machine.root_memory, &boot, &machine.map, &machine.own, &plan);
-	machine.own_used = image_size + pool_used();
+	machine.own_used = IMAGE_SIZE + pool_used();
 	log_line(LOG_INFO,
 	         "%u processor%s with %s; %lu KiB of %lu MiB are the hypervisor's, %lu KiB in use",
 	         cpu_count, cpu_count == 1 ? "" : "s", vendor->name, machine.own.size / KIB,

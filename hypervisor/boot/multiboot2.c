@@ -19,11 +19,10 @@ enum {
 	TAG_RSDP_OLD = 14,
 	TAG_RSDP = 15,
 	TAG_EFI_MAP = 17,
-	TAG_EFI_BOOT_SERVICES = 18,
-	TAG_TYPES
+	TAG_EFI_BOOT_SERVICES = 18
 };
 
-static const uint8_t tag_bytes[TAG_TYPES] = {
+static const uint8_t tag_bytes[] = {
 	[TAG_COMMAND_LINE] = 9, [TAG_MODULE] = 16,   [TAG_MAP] = 16,  [TAG_SCREEN] = 32,
 	[TAG_EFI64] = 16,       [TAG_RSDP_OLD] = 28, [TAG_RSDP] = 44, [TAG_EFI_MAP] = 16,
 };
@@ -107,7 +106,8 @@ static bool read_tags(const struct phys *phys, uint64_t information, const uint8
 
 		if (type == TAG_END)
 			return true;
-		if (size < 8 || size > total - at || (type < TAG_TYPES && size < tag_bytes[type]))
+		if (size < 8 || size > total - at ||
+		    (type < sizeof(tag_bytes) && size < tag_bytes[type]))
 			return say(why, "the boot loader's tag %u has %u bytes", type, size);
 		if (!read_tag(phys, information + at, bytes + at, size, info, why))
 			return false;

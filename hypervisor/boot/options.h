@@ -5,9 +5,6 @@
 #ifndef HYPERVISOR_BOOT_OPTIONS_H
 #define HYPERVISOR_BOOT_OPTIONS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "hypervisor/core/log.h"
 #include "hypervisor/core/say.h"
 

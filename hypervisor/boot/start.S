@@ -48,10 +48,9 @@ start:
 	mov	$0x80000001, %eax
 	cpuid
 	pop	%ebx
-	bt	$29, %edx		/* long mode */
-	jnc	no_long_mode
-	bt	$20, %edx		/* NX */
-	jnc	no_long_mode
+	and	$0x20100000, %edx	/* long mode, NX */
+	cmp	$0x20100000, %edx
+	jne	no_long_mode
 
 	/* Pages: 0 PML4, 1 PDPT low, 2-5 page directories of 4 GiB, 6 PDPT high, 7 page directory of the image. */
 	lea	early_tables - IMAGE_BASE(%ebp), %esi
@@ -117,7 +116,6 @@ gdt:	.quad	0
 	.quad	0x00af9b000000ffff	/* SELECTOR_CODE */
 	.quad	0x00cf93000000ffff	/* SELECTOR_DATA */
 gdt_end:
-	.short	0
 	.globl	gdt_pointer
 gdt_pointer:
 	.short	gdt_end - gdt - 1
@@ -127,10 +125,9 @@ gdt_pointer:
 	.balign 4096
 early_tables:
 	.skip	8 * 4096
-	.globl	early_stack
+	.globl	early_stack, early_stack_end
 early_stack:
 	.skip	8192
-	.globl	early_stack_end
 early_stack_end:
 
 	.section .note.GNU-stack, "", @progbits

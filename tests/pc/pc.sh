@@ -116,7 +116,7 @@ monitor()
 		jq -cn --arg line "$2" '{execute: "human-monitor-command", arguments: {"command-line": $line}}'
 		# One answer for each of the two, before the connection is closed.
 		wait_for 30 monitor_answered "$work/$1.answer"
-	} | socat -t 5 - "UNIX-CONNECT:$work/$1.monitor" >"$work/$1.answer" 2>&1 || gone "$pc_pid"
+	} | socat -t 0.1 - "UNIX-CONNECT:$work/$1.monitor" >"$work/$1.answer" 2>&1 || gone "$pc_pid"
 }
 
 monitor_answered()

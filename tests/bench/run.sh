@@ -3,7 +3,7 @@
 #
 #   RUNS=3        how often each way of booting is measured; the median counts
 #   WAYS="a b…"   only these ways (see `ways` below)
-#   PARTS="boot blocks fio open"
+#   PARTS="boot blocks fio open hypervisor"
 #
 # Every way boots the same sample machine in the same virtual computer.  Ways that fetch do so from
 # one nginx through a link of 100 Mbit/s and 30 ms round trip (shaper.c).  The clock runs from the
@@ -14,7 +14,7 @@ set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} SILL_CACHE=${SILL_CACHE:-$PWD/build}
 runs=${RUNS:-3}
-parts=${PARTS:-boot blocks fio open}
+parts=${PARTS:-boot blocks fio open hypervisor}
 ways=${WAYS:-local cold trace warm cold-vhd trace-vhd qemu-http nbdkit download}
 mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3}
 results=$PWD/build/bench
@@ -336,6 +336,7 @@ table()
 			| of($way) | select(length > 0)
 			| "| \($title) | \(.[(length - 1) / 2 | floor]) | \(.[-1]) |"' "$results/open.json"
 	fi
+	[ ! -s "$results/hypervisor.md" ] || { echo; cat "$results/hypervisor.md"; }
 }
 
 failed=0
@@ -359,6 +360,9 @@ if [[ $parts == *fio* ]]; then
 fi
 if [[ $parts == *open* ]]; then
 	measure_open >"$results/open.json" || failed=1
+fi
+if [[ $parts == *hypervisor* ]]; then
+	tests/bench/hypervisor.sh "$results" >"$results/hypervisor.md" || failed=1
 fi
 table | tee "$results/table.md"
 exit $failed

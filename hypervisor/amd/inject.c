@@ -44,10 +44,10 @@ void svm_redeliver(struct svm *svm)
 	uint64_t during = svm->vmcb->exit_interrupt;
 	unsigned int vector = during & 0xFF;
 
-	if (!(during & EVENT_VALID) || EVENT_KIND(during) == KIND_SOFTWARE)
-		return; /* INT n starts again by itself */
-	if (EVENT_KIND(during) == KIND_EXCEPTION && (vector == 3 || vector == 4))
-		return; /* so do INT3 and INTO */
+	/* INT n, INT3 and INTO start again by themselves. */
+	if (!(during & EVENT_VALID) || EVENT_KIND(during) == KIND_SOFTWARE ||
+	    (EVENT_KIND(during) == KIND_EXCEPTION && (vector == 3 || vector == 4)))
+		return;
 	svm->vmcb->event = during;
 }
 

@@ -74,7 +74,6 @@ static void setup(uint64_t nested)
 
 static void fill(struct vmcb *vmcb)
 {
-	AMD_TRAPS(INTERCEPT)
 	vmcb->iopm = pool_address(shared.io);
 	vmcb->msrpm = pool_address(shared.msr);
 	vmcb->asid = ROOT_ASID;

@@ -78,7 +78,7 @@ enum { WORD_EXCEPTIONS, WORD_MISC1, WORD_MISC2, WORD_MISC3 };
 #define EVENT_KIND(event) ((unsigned int)((event) >> 8 & 7))
 #define EVENT_NMI         (UINT64_C(2) << 8)
 #define EVENT_EXCEPTION   (UINT64_C(3) << 8)
-enum { KIND_INTERRUPT = 0, KIND_NMI = 2, KIND_EXCEPTION = 3, KIND_SOFTWARE = 4 };
+enum { KIND_EXCEPTION = 3, KIND_SOFTWARE = 4 };
 
 /* exit_info1 of a nested page fault. */
 #define NESTED_PRESENT    (UINT64_C(1) << 0)

@@ -6,6 +6,7 @@
  */
 #include "base/bits.h"
 #include "hypervisor/boot/acpi.h"
+#include "hypervisor/boot/efi.h"
 #include "hypervisor/boot/linux.h"
 #include "hypervisor/boot/loader.h"
 #include "hypervisor/boot/options.h"
@@ -167,7 +168,7 @@ static void carve(uint32_t load)
 	wish.size = round_up(own_need(), LARGE_PAGE);
 	machine.map = boot.map;
 	machine.own = (struct memory_range){ 0, wish.size, MEMORY_RESERVED };
-	if (!memory_map_find(&boot.map, &wish, &machine.own.base)) {
+	if (!efi_find(&early_memory, &boot.efi, &boot.map, &wish, &machine.own.base)) {
 		say(&why,
 		    "too little memory: the hypervisor needs %lu MiB in one piece below 4 GiB",
 		    wish.size / MIB);
@@ -288,7 +289,6 @@ static void prepare_processors(void)
 			halt("ACPI's list of processors does not have the one that started");
 		*cpu_at(index) = (struct cpu){ .index = index,
 			                       .apic_id = acpi.apic_id[i],
-			                       .boot = index == 0,
 			                       .sipi = SIPI_NONE };
 	}
 	cpu_count = acpi.cpus;

@@ -102,7 +102,7 @@ void apic_reset(void)
 
 static void init(struct cpu *cpu)
 {
-	if (cpu->boot)
+	if (cpu->index == 0)
 		machine_reset("the root sent INIT to the boot processor");
 	__atomic_store_n(&cpu->sipi, SIPI_NONE, __ATOMIC_RELEASE);
 	__atomic_store_n(&cpu->state, SILL_CPU_WAITING, __ATOMIC_RELEASE);

@@ -26,13 +26,12 @@ enum request {
 struct cpu {
 	struct guest_regs regs; /* the guest's, while we run; first, for the vendor's entry code */
 	void *vendor;           /* amd: struct svm */
-	uint32_t index;
+	uint32_t index;         /* 0: the one that started */
 	uint32_t apic_id;
 	uint32_t state;    /* enum sill_cpu_state */
 	uint32_t sipi;     /* vector, or SIPI_NONE */
 	uint32_t requests; /* enum request, bits */
-	bool boot;
-	bool nmi_pending; /* one for the guest, not yet given to it */
+	bool nmi_pending;  /* one for the guest, not yet given to it */
 	struct sill_stats stats;
 };
 

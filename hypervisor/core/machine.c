@@ -64,11 +64,9 @@ void machine_reset(const char *why)
 	log_line(LOG_WARNING, "%s: the PC is reset", why);
 	out8(0xCF9, 0x02);
 	out8(0xCF9, 0x06);
-	for (int i = 0; i < 1000; i++)
-		in8(0x80);
+	clock_wait(1000);
 	out8(0x64, 0xFE);
-	for (int i = 0; i < 1000; i++)
-		in8(0x80);
+	clock_wait(1000);
 	__asm__ volatile("lidt %0; int3" ::"m"(none));
 	__builtin_unreachable();
 }

@@ -69,20 +69,6 @@ bool tables_map(struct tables *tables, uint64_t from, uint64_t to, uint64_t size
 	return map_level(tables, tables->root, TOP, from, from + size, to, leaf);
 }
 
-uint64_t tables_look(const struct tables *tables, uint64_t from, uint64_t *ret_span)
-{
-	const uint64_t *table = tables->root;
-
-	for (unsigned int level = TOP;; level--) {
-		uint64_t span = tables_span(level), entry = table[from / span % 512];
-
-		*ret_span = span;
-		if (!is_table(tables, entry, level))
-			return entry;
-		table = table_of(tables, entry);
-	}
-}
-
 uint64_t tables_need(uint64_t end, uint64_t borders, unsigned int largest)
 {
 	uint64_t fixed = 1 + div_round_up(end, tables_span(3));

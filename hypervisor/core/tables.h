@@ -31,9 +31,6 @@ static inline uint64_t tables_span(unsigned int level)
  */
 bool tables_map(struct tables *tables, uint64_t from, uint64_t to, uint64_t size, uint64_t leaf);
 
-/* The entry that maps an address, 0 for none, and the bytes it stands for. */
-uint64_t tables_look(const struct tables *tables, uint64_t from, uint64_t *ret_span);
-
 /* No more tables than this are needed for a mapping made piece by piece with `borders` borders between pieces up to `end`. */
 uint64_t tables_need(uint64_t end, uint64_t borders, unsigned int largest);
 

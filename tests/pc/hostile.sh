@@ -86,7 +86,7 @@ ends()
 
 hostile one "1 processor" 1 ""
 hostile two "2 processors" 2 ""
-hostile nmi "2 processors of one thread" 2 "only=nmi single" --single
+hostile single "3 processors of one thread" 3 "only=nmi,init single" --single
 if [ -n "${FULL:-}" ]; then
 	hostile four "4 processors" 4 ""
 	hostile large "4 processors and 6 GiB" 4 "only=memory" --memory 6144

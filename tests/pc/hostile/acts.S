@@ -3,6 +3,8 @@
  * What the hostile root does in every mode of the processor.  EBX: an address; EAX: a value; EDX: a
  * port; (E)DI: where to go on.
  */
+#include "tests/pc/hostile/layout.h"
+
 #define ACTS(n, r, p)                                                                  \
 act##n##_read:         movl (%ebx), %eax;                              jmp *%r##di; \
 act##n##_write:        movl %eax, (%ebx);                              jmp *%r##di; \
@@ -42,6 +44,27 @@ act##n##_cpuid:        xorl %ecx, %ecx; cpuid; movl %ebx, %eax;        jmp *%r##
 	.code64
 	ACTS(64, r, )
 
+	/* In a segment that begins at SEGMENT: there code has other addresses than it is linked for. */
+	.code16
+act16_cpuid_segment:
+	ljmp	$SEGMENT >> 4, $1f - SEGMENT
+1:	xorl	%ecx, %ecx
+	cpuid
+	movl	%ebx, %eax
+	ljmp	$0, $2f
+2:	jmp	*%edi
+	.code32
+act32_cpuid_segment:
+	ljmp	$CODE32_SEGMENT, $1f - SEGMENT
+1:	xorl	%ecx, %ecx
+	cpuid
+	movl	%ebx, %eax
+	ljmp	$CODE32, $2f
+2:	jmp	*%edi
+	.code64
+act64_cpuid_segment:
+	ud2
+
 	.balign 8
 	.globl	scratch
 scratch:
@@ -59,7 +82,7 @@ act_\name:
 	.irp	name, read, write, run, push, add, exchange, string_read, string_write, port_read, port_write
 	act	\name
 	.endr
-	.irp	name, port, undefined, wait, vmrun, vmmcall, vmload, vmsave, stgi, clgi, skinit, invlpga, cpuid
+	.irp	name, port, undefined, wait, vmrun, vmmcall, vmload, vmsave, stgi, clgi, skinit, invlpga, cpuid, cpuid_segment
 	act	\name
 	.endr
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hostile root: a kernel that runs on every processor and does what a root should not.  Each thing it tries
- * is a row of a table (struct test); main.c runs all rows on one processor after the other, while the others serve
- * (processor.c) what a row asks of them.
+ * The hostile root: a kernel that runs on every processor and does what a root should not.  Each thing
+ * it tries is a row of a table (struct test); main.c runs all rows on one processor after the other,
+ * while the others serve what a row asks of them (processor.c).
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -161,6 +161,8 @@ uint32_t window(uint32_t mode, uint32_t size, uint32_t physical);
 /* Lets a walk for the window's first page go through a table at `physical`; level 1 is a page table. */
 void window_table(uint32_t mode, uint32_t level, uint32_t physical);
 uint32_t window_root(uint32_t mode);
+/* In long mode 1 GiB of any address. */
+uint32_t window_far(uint64_t physical);
 /* The modes below long mode use the tables at this address from now on. */
 void window_foreign(uint32_t physical);
 /* In long mode two pages that need not be neighbours. */
@@ -183,8 +185,11 @@ struct act {
 extern const struct act act_read, act_write, act_run, act_push, act_add, act_exchange,
 	act_string_read, act_string_write, act_port_read, act_port_write, act_vmrun, act_vmload,
 	act_vmsave, act_stgi, act_clgi, act_skinit, act_invlpga, act_vmmcall, act_cpuid, act_port,
-	act_undefined, act_wait;
-/* Does the act in that mode: EBX is the address, EAX the value, EDX the port.  True when it came to its end. */
+	act_undefined, act_wait, act_cpuid_segment;
+/*
+ * Does the act in that mode: EBX is the address, EAX the value, EDX the port.  True when it came to its
+ * end.
+ */
 bool act(struct cpu *cpu, uint32_t mode, const struct act *act, uint32_t address, uint32_t value,
          uint32_t port);
 extern uint32_t mode_nmis;

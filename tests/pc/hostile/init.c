@@ -187,6 +187,47 @@ static bool all_taken(struct cpu *cpu, const struct test *test)
 	return stand;
 }
 
+/* Sends INIT and SIPI to the processors of a mask, over and over, until it is stopped itself. */
+static void send_for_ever(struct cpu *cpu, uint64_t mask)
+{
+	for (;;) {
+		for (uint32_t id = 0; id < cpus; id++) {
+			if (!(mask >> id & 1) || id == cpu->id)
+				continue;
+			apic_send(id, INIT);
+			apic_send(id, SIPI);
+		}
+	}
+}
+
+/* Processors that stop and start each other: in the end each can be stopped and started. */
+static bool each_other(struct cpu *cpu, const struct test *test)
+{
+	uint64_t mask = (UINT64_C(1) << cpus) - 2;
+
+	(void)test;
+	for (int i = 0; i < 10; i++) {
+		for (uint32_t id = 1; id < cpus; id++) {
+			forget(cpu_at(id));
+			ask(cpu_at(id), send_for_ever, mask);
+		}
+		linger();
+	}
+	apic_send(0, INIT_OTHERS);
+	for (uint32_t id = 1; id < cpus; id++) {
+		if (!wait_state(cpu, cpu_at(id), 0))
+			return false;
+		forget(cpu_at(id));
+	}
+	linger();
+	apic_send(0, SIPI_OTHERS);
+	for (uint32_t id = 1; id < cpus; id++) {
+		if (!answers(cpu, cpu_at(id)) || !stop_and_start(cpu, cpu_at(id), 1))
+			return false;
+	}
+	return true;
+}
+
 static void init_itself(void)
 {
 	apic_send(0, INIT_SELF);
@@ -245,6 +286,11 @@ static const struct test tests[] = {
 	  .run = all_taken,
 	  .processors = 2,
 	  .where = ON_BOOT },
+	{ .name = "processors that stop and start each other can all be started in the end",
+	  .run = each_other,
+	  .processors = 3,
+	  .where = ON_BOOT,
+	  .single = true },
 	{ .name = "INIT to itself stops a processor until SIPI",
 	  .run = itself,
 	  .processors = 2,

@@ -4,19 +4,22 @@
 #define HOSTILE_LAYOUT_H
 
 /* Selectors: the first ones as Linux has them. */
-#define CODE32      0x08
-#define CODE64      0x10
-#define DATA        0x18
-#define USER_CODE32 0x23
-#define USER_DATA   0x2b
-#define USER_CODE64 0x33
-#define CODE16      0x38
-#define DATA16      0x40
-#define FIRST_TSS   0x50 /* 16 bytes for each processor */
+#define CODE32         0x08
+#define CODE64         0x10
+#define DATA           0x18
+#define USER_CODE32    0x23
+#define USER_DATA      0x2b
+#define USER_CODE64    0x33
+#define CODE16         0x38
+#define DATA16         0x40
+#define CODE32_SEGMENT 0x48 /* based at SEGMENT */
+#define FIRST_TSS      0x50 /* 16 bytes for each processor */
 
-#define MAX_CPUS    8
+#define SEGMENT        0x8000 /* where low code begins */
 
-#define SPARE       (FIRST_TSS + 16 * MAX_CPUS) /* 16 bytes for what a test puts there */
+#define MAX_CPUS       8
+
+#define SPARE          (FIRST_TSS + 16 * MAX_CPUS) /* 16 bytes for what a test puts there */
 
 /* A processor's area: its struct cpu, and above it the stacks, each named by its end. */
 #define AREA_SIZE       0x10000

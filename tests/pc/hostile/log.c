@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the hypervisor says about all this: each denial is a line of its log or counted as left out, and in the
- * end it is as it was.
+ * What the hypervisor says about all this: each denial is a line of its log or counted as left out, and
+ * in the end it is as it was.
  */
 #include "tests/pc/hostile/hostile.h"
 
@@ -39,7 +39,7 @@ static const char *find(const char *in, const char *what)
 	return NULL;
 }
 
-/* Adds the news to what was told and what was said to be left out.  A line is its level, one digit, and a text. */
+/* Adds the news to what was told and what was left out.  A line is its level, one digit, and a text. */
 static void tell(uint64_t *told, uint64_t *skipped)
 {
 	for (const char *line = news.text; *line; line = find(line, "\n") + 1) {

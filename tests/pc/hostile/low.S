@@ -271,7 +271,7 @@ gdt:	.quad	0
 	.quad	0x00affb000000ffff	/* USER_CODE64 */
 	.quad	0x008f9b000000ffff	/* CODE16: to 4 GiB */
 	.quad	0x000093000000ffff	/* DATA16 */
-	.quad	0
+	.quad	0x00cf9b008000ffff	/* CODE32_SEGMENT */
 	.fill	2 * MAX_CPUS + 2, 8, 0	/* TSSs, and SPARE */
 gdt_end:
 gdt_pointer:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Options, on the kernel's command line: cpus=N (there are as many), bare (there is no hypervisor),
- * only=SUITE, single (one thread emulates all processors), end=HOW (end the machine that way,
+ * only=SUITE,SUITE…, single (one thread emulates all processors), end=HOW (end the machine that way,
  * ends.c).  The result is TAP on the first serial port, and by QEMU's isa-debug-exit the status 1 if
  * all is well and 3 if not.
  */
@@ -52,6 +52,18 @@ static void run_suite(struct cpu *cpu, const struct suite *suite)
 	}
 }
 
+/* Is the name in a list of words between commas? */
+static bool names(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *list && *list != ' '; list++) {
+		if (memcmp(list, name, length) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void run_all(struct cpu *cpu, uint64_t argument)
 {
 	static const struct suite *const suites[] = { &memory_suite,  &walk_suite, &svm_suite,
@@ -63,7 +75,7 @@ static void run_all(struct cpu *cpu, uint64_t argument)
 
 	(void)argument;
 	for (size_t i = 0; i < ARRAY_LEN(suites); i++) {
-		if (!only || memcmp(only, suites[i]->name, strlen(suites[i]->name)) == 0)
+		if (!only || names(only, suites[i]->name))
 			run_suite(cpu, suites[i]);
 	}
 }

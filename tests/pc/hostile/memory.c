@@ -56,6 +56,23 @@ static bool give_gp(struct cpu *cpu, const struct test *test)
 	return true;
 }
 
+/* Nothing is there, which is a device: the processor reads ones and nobody objects, whoever is first. */
+static bool beyond(struct cpu *cpu, const struct test *test)
+{
+	uint64_t middle = (UINT64_C(1) << (cpuid(0x80000008, 0).a & 0xff)) / 2;
+	uint64_t before = denials(cpu);
+
+	(void)test;
+	for (uint64_t i = 0; i < 64; i++) {
+		uint64_t address = middle + i * GIB + 0x1000;
+
+		act(cpu, MODE_LONG, i % 2 ? &act_read : &act_write, window_far(address), CANARY, 0);
+		if (!trapped(cpu, DONE, 0) || !denied(cpu, before, 0))
+			return false;
+	}
+	return true;
+}
+
 #define ROW(what, in_mode, page, does)                                                    \
 	{                                                                                 \
 		.name = what, .run = give_gp, .act = &does, .mode = in_mode, .size = page \
@@ -87,6 +104,7 @@ static const struct test tests[] = {
 	ROW("a string instruction to the hypervisor gives #GP", MODE_LONG, PAGE_2M,
 	    act_string_write),
 	ROW("INS from a port to the hypervisor gives #GP", MODE_LONG, PAGE_2M, act_port_read),
+	{ .name = "what is beyond the memory map is a device", .run = beyond, .on_any = true },
 	ROW("OUTS from the hypervisor to a port gives #GP", MODE_LONG, PAGE_2M, act_port_write),
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The window: two pages of every mode's tables, one after the other, through which tests look at what they want. */
+/* The window: two pages, one behind the other, in every mode's tables: there tests put what they want. */
 #include "tests/pc/hostile/hostile.h"
 
 #define ENTRY      0x7u /* present, writable, for ring 3 too */
@@ -34,7 +34,6 @@ static uint32_t bytes(uint32_t size)
 
 static void window_32(uint32_t size, uint32_t page)
 {
-	narrow.pd[0] = ENTRY_PAGE;
 	for (uint32_t i = 0; i < 2; i++) {
 		uint32_t *large = &narrow.pd[(WINDOW >> 22) + i];
 
@@ -57,9 +56,7 @@ static void window_wide(uint64_t *pd, uint64_t *pt, uint32_t size, uint32_t page
 
 static void window_pae(uint32_t size, uint32_t page)
 {
-	pae.pdpt[0] = at(pae.pd_low) | 1;
 	pae.pdpt[WINDOW >> 30] = at(pae.pd) | 1;
-	pae.pd_low[0] = ENTRY_PAGE;
 	window_wide(pae.pd, pae.pt, size, page);
 }
 
@@ -116,6 +113,10 @@ uint32_t window_root(uint32_t mode)
 {
 	if (foreign)
 		return foreign;
+	/* What runs in these modes is below 1 MiB. */
+	narrow.pd[0] = ENTRY_PAGE;
+	pae.pdpt[0] = at(pae.pd_low) | 1;
+	pae.pd_low[0] = ENTRY_PAGE;
 	return mode == MODE_32 ? at(narrow.pd) : at(pae.pdpt);
 }
 
@@ -125,4 +126,13 @@ uint32_t window_pair(uint32_t first, uint32_t second)
 	wide.pt[1] = second | ENTRY;
 	write_cr3(read_cr3());
 	return WINDOW;
+}
+
+uint32_t window_far(uint64_t physical)
+{
+	uint64_t inside = physical % GIB;
+
+	page_tables[512 + (WINDOW >> 30)] = (physical - inside) | ENTRY_PAGE;
+	write_cr3(read_cr3());
+	return WINDOW | (uint32_t)inside;
 }

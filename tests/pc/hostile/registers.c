@@ -269,6 +269,18 @@ static bool prefixes_skipped(struct cpu *cpu, const struct test *test)
 	return true;
 }
 
+static bool same_everywhere(struct cpu *cpu, const struct test *test)
+{
+	struct cpuid here = cpuid(SILL_CPUID_BASE, 0);
+
+	act(cpu, test->mode, test->act, 0, hypervisor ? SILL_CPUID_BASE : 0, 0);
+	if (!hypervisor)
+		here = cpuid(0, 0);
+	return trapped(cpu, DONE, 0) &&
+	       ((uint32_t)cpu->trap.rax == here.b ||
+	        say(&cpu->why, "EBX is %llx, not %x", (unsigned long long)cpu->trap.rax, here.b));
+}
+
 static bool across_pages(struct cpu *cpu, const struct test *test)
 {
 	static uint8_t pages[3][4096] __attribute__((aligned(4096)));
@@ -346,6 +358,12 @@ static bool priority_kept(struct cpu *cpu, const struct test *test)
 	return cpu->interrupts == before + 1 || say(&cpu->why, "the interrupt was lost");
 }
 
+#define CPUID(text, in, does)                                                                  \
+	{                                                                                      \
+		.name = "CPUID in " text " is the same", .run = same_everywhere, .act = &does, \
+		.mode = in, .on_any = true                                                     \
+	}
+
 static const struct test tests[] = {
 	{ .name = "CR0.CD is the root's", .run = cr0_kept, .a = 1u << 30, .on_any = true },
 	{ .name = "CR0.TS and EM are the root's", .run = cr0_kept, .a = 0xc, .on_any = true },
@@ -366,6 +384,16 @@ static const struct test tests[] = {
 	{ .name = "the MSRs of system calls and segments are the root's",
 	  .run = msrs_kept,
 	  .on_any = true },
+	CPUID("real mode", MODE_REAL, act_cpuid),
+	CPUID("protected mode without paging", MODE_FLAT, act_cpuid),
+	CPUID("32-bit mode", MODE_32, act_cpuid),
+	CPUID("PAE mode", MODE_PAE, act_cpuid),
+	CPUID("compatibility mode", MODE_COMPAT, act_cpuid),
+	CPUID("ring 3", MODE_USER64, act_cpuid),
+	CPUID("ring 3 in compatibility mode", MODE_USER32, act_cpuid),
+	CPUID("real mode in a segment with another base", MODE_REAL, act_cpuid_segment),
+	CPUID("protected mode in a segment with another base", MODE_FLAT, act_cpuid_segment),
+	CPUID("PAE mode in a segment with another base", MODE_PAE, act_cpuid_segment),
 	{ .name = "RDMSR and CPUID clear the upper halves", .run = halves_cleared, .on_any = true },
 	{ .name = "CPUID may have up to 12 prefixes",
 	  .run = prefixes_skipped,

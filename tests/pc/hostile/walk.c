@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the processor itself reads and writes, in the hypervisor's memory: page tables, descriptors, gates, stacks, task
- * states.  A table lies across two pages, of which one is the hypervisor's and the other ours, so
- * that there is still a way to handle the #GP.
+ * What the processor itself reads and writes, in the hypervisor's memory: page tables, descriptors,
+ * gates, stacks, task states.  A table lies across two pages, of which one is the hypervisor's and the
+ * other ours, so that there is still a way to handle the #GP.
  */
 #include "tests/pc/hostile/hostile.h"
 
@@ -219,7 +219,7 @@ static bool trap_stack(struct cpu *cpu, const struct test *test)
 	static const uint8_t vectors[] = { VECTOR_UD, VECTOR_DIVIDE, 3, 7, VECTOR_PF };
 	uint64_t before = denials(cpu);
 
-	cpu->tss.ist[1] = their_page() + 0x800;
+	cpu->tss.ist[1] = test->c ? test->c : their_page() + 0x800;
 	gate_set(vectors[test->a], 2, false);
 	attempt(cpu, doing[test->a], 0);
 	gate_set(vectors[test->a], 1, false);
@@ -276,6 +276,11 @@ static const struct test tests[] = {
 	STACK("#BP", BREAKPOINT, VECTOR_GP),
 	STACK("INT 7", INTERRUPT, VECTOR_GP),
 	STACK("#PF", PAGE_FAULT, VECTOR_DF),
+	{ .name = "#UD whose stack is in the local APIC gives #GP",
+	  .run = trap_stack,
+	  .a = UNDEFINED,
+	  .b = VECTOR_GP,
+	  .c = APIC_PAGE + 0xc0 },
 	{ .name = "#UD of ring 3 whose stack is in the hypervisor gives #GP",
 	  .run = ring_stack,
 	  .mode = MODE_USER64 },

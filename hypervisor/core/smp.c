@@ -115,7 +115,7 @@ bool cpus_start(uint64_t trampoline_page)
 		put(page, trampoline_stack, (uint64_t)cpu, 8);
 		for (int attempt = 0; attempt < 2 && !started(cpu, attempt ? 200000 : 0); attempt++)
 			apic_send(cpu->apic_id, ICR_SIPI | ICR_ASSERT | page32 >> 12);
-		if (!started(cpu, 200000)) {
+		if (!started(cpu, 2000000)) {
 			log_line(LOG_ERROR, "the processor with APIC ID %u does not start",
 			         cpu->apic_id);
 			all = false;

@@ -49,8 +49,9 @@ static bool map_level(struct tables *tables, uint64_t *table, unsigned int level
 		uint64_t *entry = &table[from / span % 512];
 
 		stop = min_u64(round_down(from, span) + span, end);
-		if (stop - from == span && level <= tables->largest &&
-		    (leaf == 0 || (to & (span - 1)) == 0) && !is_table(tables, *entry, level)) {
+		if (level == 0 ||
+		    (stop - from == span && level <= tables->largest &&
+		     (leaf == 0 || (to & (span - 1)) == 0) && !is_table(tables, *entry, level))) {
 			__atomic_store_n(entry, leaf == 0 ? 0 : to | bits, __ATOMIC_RELEASE);
 			continue;
 		}

@@ -29,17 +29,13 @@ static void on_nmi(struct cpu *cpu, struct vmcb *vmcb)
 		cpu->nmi_pending = true;
 }
 
-/* The NMI handler's end; if another NMI waits, one step further, so that it does not come before the IRET. */
+/* The NMI handler's end, one step further: until the IRET is done the next NMI has to wait. */
 static void on_iret(struct cpu *cpu, struct vmcb *vmcb)
 {
 	struct svm *svm = svm_of(cpu);
 
 	count(cpu, SILL_EXIT_IRET);
 	vmcb->intercepts[WORD_MISC1] &= ~MISC1_IRET;
-	if (!cpu->nmi_pending) {
-		svm->nmi_masked = false;
-		return;
-	}
 	svm->stepping = true;
 	vmcb->rflags |= RFLAGS_TF;
 	vmcb->intercepts[WORD_EXCEPTIONS] |= EXCEPTION_DB;

@@ -34,7 +34,7 @@
 	TRAP(MISC1, 20, on_iret, "IRET",                                              \
 	     "while the root handles an NMI, where the processor has no virtual NMI") \
 	TRAP(EXCEPTIONS, 1, on_debug, "#DB",                                          \
-	     "for one instruction, the IRET, when another NMI waits behind it")
+	     "for one instruction, the IRET that ends an NMI handler")
 
 /* MSR(number, read, write, what, why) */
 #define AMD_MSRS(MSR)                                                                          \

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * void svm_enter(struct guest_regs *regs, uint64_t vmcb): runs the guest until it exits.  RAX, RSP, RIP and RFLAGS of
- * both sides are the processor's to switch; everything else that a guest has in registers and we use is switched here.
+ * void svm_enter(struct guest_regs *regs, uint64_t vmcb): runs the guest until it exits.  RAX, RSP,
+ * RIP and RFLAGS of both sides are the processor's to switch; everything else that a guest has in
+ * registers and we use is switched here.
  */
 	.text
 
-/* "rcx, 1" and so on: a register and its number in struct guest_regs.  RDI holds the struct: it goes last. */
+/* "rcx, 1" and so on: a register, its number in struct guest_regs.  RDI has the struct: last. */
 	.macro	each_register do
 	\do	rcx, 1
 	\do	rdx, 2

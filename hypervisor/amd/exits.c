@@ -13,8 +13,8 @@
 #define DR6_BS       (1u << 14)
 #define MISC1_IRET   (1u << 20)
 #define EXCEPTION_DB (1u << VECTOR_DB)
-#define SLEEP_ENABLE \
-	0x20u /* PM1_CNT bit 13, in its upper byte; SLP_TYP are bits 10 to 12 (ACPI 6.5, 4.8.3.2.1) */
+/* PM1_CNT bit 13, in its upper byte; SLP_TYP are bits 10 to 12 (ACPI 6.5, 4.8.3.2.1). */
+#define SLEEP_ENABLE 0x20u
 
 static void count(struct cpu *cpu, enum sill_exit kind)
 {
@@ -175,7 +175,10 @@ static void on_shutdown(struct cpu *cpu, struct vmcb *vmcb)
 	machine_reset("a processor was shut down");
 }
 
-/* A store into the APIC page: done here, and the guest goes on behind it.  False if it is no plain store of 32 bits. */
+/*
+ * A store into the APIC page: done here, and the guest goes on behind it.  False if it is no plain
+ * store of 32 bits.
+ */
 static bool apic_store(struct cpu *cpu, struct vmcb *vmcb, uint32_t offset)
 {
 	uint8_t bytes[INSTRUCTION_MAX];

@@ -9,7 +9,7 @@
 #define MISC1_IRET   (1u << 20)
 #define EXCEPTION_DB (1u << VECTOR_DB)
 
-/* Exceptions that push an error code, and those that make #DF of a second one (APM volume 2, table 8-3). */
+/* Exceptions that push an error code; those that make #DF of a second one (APM 2, table 8-3). */
 #define HAS_CODE(vector)   (1u << (vector)&0x60227D00u)
 #define IS_SERIOUS(vector) (1u << (vector)&0x60207C01u)
 
@@ -30,7 +30,7 @@ void svm_deny(struct cpu *cpu)
 
 	cpu->stats.exits[SILL_EXIT_DENIED]++;
 	if (!(during & EVENT_VALID) || EVENT_KIND(during) != KIND_EXCEPTION) {
-		/* An interrupt that was being delivered is lost, as it is on a PC whose IDT is broken. */
+		/* An interrupt that was being delivered is lost, as on a PC with a broken IDT. */
 		svm_inject(cpu, VECTOR_GP, 0);
 		return;
 	}

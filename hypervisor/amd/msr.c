@@ -29,7 +29,10 @@ void svm_msr_map(uint8_t map[static 8192])
 	}
 }
 
-/* The processor says itself which bits it has: it is asked on our own EFER, where these must stay set meanwhile. */
+/*
+ * The processor says itself which bits it has: it is asked on our own EFER, where these must stay
+ * set meanwhile.
+ */
 static bool write_efer(struct vmcb *vmcb, uint64_t value)
 {
 	const uint64_t guests = EFER_LME | EFER_NXE, ours = guests | EFER_LMA | EFER_SVME;

@@ -119,7 +119,10 @@ static void root_start(struct cpu *cpu, const struct cpu_start *start)
 	struct vmcb *vmcb = svm->vmcb;
 	struct vmcb_segment data;
 
-	/* Brings the MSRs that INIT does not change into the block, from which VMLOAD takes them again below. */
+	/*
+	 * Brings the MSRs that INIT does not change into the block, from which VMLOAD takes them
+	 * again below.
+	 */
 	__asm__ volatile("vmsave %0" ::"a"(svm->vmcb_address) : "memory");
 	memset(&cpu->regs, 0, sizeof(cpu->regs));
 	if (start->sipi) {

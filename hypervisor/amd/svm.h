@@ -41,7 +41,10 @@ void svm_advance(struct cpu *cpu, unsigned int length);
 void svm_skip(struct cpu *cpu, const uint8_t *opcode, unsigned int opcode_size);
 /* Delivers a waiting NMI if the guest can take it now. */
 void svm_give_nmi(struct cpu *cpu);
-/* The guest does something it should not: counted, and #GP(0), or what follows when an exception was being delivered. */
+/*
+ * The guest does something it should not: counted, and #GP(0), or what follows when an exception
+ * was being delivered.
+ */
 void svm_deny(struct cpu *cpu);
 /* The exit came while an event was being delivered, and the guest tries again. */
 void svm_redeliver(struct svm *svm);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Everything of the root that the processor hands to us, each with its reason.  These tables make the intercept bits, the
- * MSR permission map, and the tables in docs/hypervisor.md (build-aux/traps-table.sh).  What is not here is the
- * hardware's.
+ * Everything of the root that the processor hands to us, each with its reason.  These tables make
+ * the intercept bits, the MSR permission map, and the tables in docs/hypervisor.md
+ * (build-aux/traps-table.sh).  What is not here is the hardware's.
  */
 #ifndef HYPERVISOR_AMD_TRAPS_H
 #define HYPERVISOR_AMD_TRAPS_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The virtual machine control block and what belongs to it (APM volume 2 appendices B and C, chapter 15).
+ * The virtual machine control block and what belongs to it (APM volume 2 appendices B and C,
+ * chapter 15).
  */
 #ifndef HYPERVISOR_AMD_VMCB_H
 #define HYPERVISOR_AMD_VMCB_H
@@ -60,7 +61,10 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB layout");
 /* The words of `intercepts`. */
 enum { WORD_EXCEPTIONS, WORD_MISC1, WORD_MISC2, WORD_MISC3 };
 
-/* An intercept's exit code: exceptions begin at 40h, the first word of instructions at 60h, the second at 80h. */
+/*
+ * An intercept's exit code: exceptions begin at 40h, the first word of instructions at 60h, the
+ * second at 80h.
+ */
 #define EXIT_OF(word, bit) (0x40u + 0x20u * (word) + (bit))
 
 #define EXIT_NESTED_FAULT  0x400u

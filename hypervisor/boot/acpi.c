@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * AML is not interpreted: \_S3 is a constant package, so its bytes are looked for in the DSDT and the SSDTs.
+ * AML is not interpreted: \_S3 is a constant package, so its bytes are looked for in the DSDT and
+ * the SSDTs.
  */
 #include "hypervisor/boot/acpi.h"
 
@@ -198,8 +199,8 @@ static uint32_t aml_integer(const uint8_t *aml, uint32_t left, uint8_t *ret)
 }
 
 /*
- * Name (_S3, Package () {a, b, …}): 08, perhaps 5C, "_S3_", 12, the package's length in 1 to 4 bytes, number of
- * elements, elements.
+ * Name (_S3, Package () {a, b, …}): 08, perhaps 5C, "_S3_", 12, the package's length in 1 to 4
+ * bytes, number of elements, elements.
  */
 static void find_s3(const uint8_t *aml, uint32_t length, struct acpi_facts *facts)
 {

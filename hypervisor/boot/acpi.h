@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The few facts we take from ACPI (6.5): which processors there are (MADT, 5.2.12), and the port and
- * value that suspend to RAM (FADT, 5.2.9; the \_S3 package of DSDT or SSDT, 7.4.2.4).  Tables are firmware's: lengths
- * and checksums are verified, and every walk is bounded.
+ * The few facts we take from ACPI (6.5): which processors there are (MADT, 5.2.12), and the port
+ * and value that suspend to RAM (FADT, 5.2.9; the \_S3 package of DSDT or SSDT, 7.4.2.4).  Tables
+ * are firmware's: lengths and checksums are verified, and every walk is bounded.
  */
 #ifndef HYPERVISOR_BOOT_ACPI_H
 #define HYPERVISOR_BOOT_ACPI_H
@@ -23,8 +23,8 @@ struct acpi_facts {
 };
 
 /*
- * rsdp 0: look where BIOS puts it (5.2.5.1).  Fails without a good MADT; a FADT, DSDT or \_S3 that is missing or
- * damaged leaves its fields 0.
+ * rsdp 0: look where BIOS puts it (5.2.5.1).  Fails without a good MADT; a FADT, DSDT or \_S3 that
+ * is missing or damaged leaves its fields 0.
  */
 bool acpi_read(const struct phys *phys, uint64_t rsdp, struct acpi_facts *ret,
                struct sentence *why);

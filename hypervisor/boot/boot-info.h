@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the boot loader told us, whatever protocol it spoke.  Filled once at the start, copied out of the
- * loader's memory, which may be overwritten afterwards.
+ * What the boot loader told us, whatever protocol it spoke.  Filled once at the start, copied out
+ * of the loader's memory, which may be overwritten afterwards.
  */
 #ifndef HYPERVISOR_BOOT_BOOT_INFO_H
 #define HYPERVISOR_BOOT_BOOT_INFO_H
@@ -18,7 +18,10 @@ struct boot_module {
 	char text[BOOT_TEXT_MAX]; /* the kernel's command line; of no use for the initrd */
 };
 
-/* All 0: not started by UEFI.  The map is the boot loader's copy, after it left boot services; whole descriptors. */
+/*
+ * All 0: not started by UEFI.  The map is the boot loader's copy, after it left boot services;
+ * whole descriptors.
+ */
 struct boot_efi {
 	uint64_t system_table, map;
 	uint32_t map_size, descriptor_size, descriptor_version;
@@ -37,9 +40,10 @@ struct boot_info {
 #define MULTIBOOT2_MAGIC 0x36D76289u
 
 /*
- * Multiboot 0.6.96 section 3.3 (what QEMU's -kernel speaks), and Multiboot2 2.0 section 3.6: the information
- * structure at physical address `at`.  A missing memory map, a text too long, a third module or a structure
- * that points outside memory is an error.  Without a kernel module both succeed; the caller decides.
+ * Multiboot 0.6.96 section 3.3 (what QEMU's -kernel speaks), and Multiboot2 2.0 section 3.6: the
+ * information structure at physical address `at`.  A missing memory map, a text too long, a third
+ * module or a structure that points outside memory is an error.  Without a kernel module both
+ * succeed; the caller decides.
  */
 bool multiboot1_parse(const struct phys *phys, uint64_t at, struct boot_info *ret,
                       struct sentence *why);

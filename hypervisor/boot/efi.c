@@ -21,7 +21,10 @@ descriptor_at(const struct phys *phys, const struct boot_efi *efi, uint32_t at, 
 	return descriptor;
 }
 
-/* Moves the wish on behind a piece of boot services memory that [base, base + size) touches; false: there is none. */
+/*
+ * Moves the wish on behind a piece of boot services memory that [base, base + size) touches; false:
+ * there is none.
+ */
 static bool evade(const struct phys *phys, const struct boot_efi *efi, struct memory_wish *wish,
                   uint64_t base)
 {
@@ -91,7 +94,7 @@ uint32_t efi_map_copy(const struct phys *phys, const struct boot_efi *efi,
 
 			next = end;
 			piece->type = type_at(claims, at, from->type, &next);
-			/* Only descriptors that overlap, which no good firmware has, use up the splits. */
+			/* Only overlaps, which no good firmware has, use up the splits. */
 			if (splits == 0)
 				next = end;
 			splits -= next < end;

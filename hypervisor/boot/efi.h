@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * UEFI's memory map (UEFI 2.10 section 7.2.3), which the root gets beside the E820 map: it finds the runtime
- * services by it, and a place for itself.
+ * UEFI's memory map (UEFI 2.10 section 7.2.3), which the root gets beside the E820 map: it finds
+ * the runtime services by it, and a place for itself.
  */
 #ifndef HYPERVISOR_BOOT_EFI_H
 #define HYPERVISOR_BOOT_EFI_H
@@ -17,8 +17,8 @@ struct efi_descriptor {
 _Static_assert(sizeof(struct efi_descriptor) == 40, "as the specification has it");
 
 /*
- * memory_map_find() clear of what belonged to boot services: it is usable, but the root still reads tables
- * there.  If there is no such place, any.
+ * memory_map_find() clear of what belonged to boot services: it is usable, but the root still reads
+ * tables there.  If there is no such place, any.
  */
 bool efi_find(const struct phys *phys, const struct boot_efi *efi, const struct memory_map *map,
               const struct memory_wish *wish, uint64_t *ret_base);

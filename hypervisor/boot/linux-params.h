@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The layout of Linux's x86 boot parameters: the setup header (the kernel's Documentation/arch/x86/boot.rst, protocol
- * 2.12) and the zero page around it (zero-page.rst, include/uapi/linux/screen_info.h).
+ * The layout of Linux's x86 boot parameters: the setup header (the kernel's
+ * Documentation/arch/x86/boot.rst, protocol 2.12) and the zero page around it (zero-page.rst,
+ * include/uapi/linux/screen_info.h).
  */
 #ifndef HYPERVISOR_BOOT_LINUX_PARAMS_H
 #define HYPERVISOR_BOOT_LINUX_PARAMS_H

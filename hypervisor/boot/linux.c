@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The kernel goes where it likes best and no module lies, since modules are not moved to make room: at its preferred
- * address, or, if it is relocatable, at the lowest place above it.  The initrd stays where the boot loader put it, if it
- * may.  The parameters are one piece: zero page, command line, UEFI memory map, the rest of the E820 map.  Nothing of it needs to
- * be kept from the kernel's allocators but what it reserves itself: it copies the rest before it has any.
+ * The kernel goes where it likes best and no module lies, since modules are not moved to make room:
+ * at its preferred address, or, if it is relocatable, at the lowest place above it.  The initrd
+ * stays where the boot loader put it, if it may.  The parameters are one piece: zero page, command
+ * line, UEFI memory map, the rest of the E820 map.  Nothing of it needs to be kept from the
+ * kernel's allocators but what it reserves itself: it copies the rest before it has any.
  */
 #include "hypervisor/boot/linux.h"
 
@@ -105,7 +106,7 @@ static bool place_kernel(struct search *search, const struct linux_header *heade
 	           div_round_up(wish->size, MIB));
 }
 
-/* Where the boot loader has put it: on a page, in memory that is usable, and where the kernel reaches it. */
+/* Where the boot loader put it: on a page, in usable memory, and where the kernel reaches it. */
 static bool may_stay(const struct boot_module *initrd, const struct memory_map *map, uint64_t limit)
 {
 	const struct memory_range *range = memory_map_at(map, initrd->base);
@@ -220,7 +221,10 @@ static void fill_pixels(const struct boot_screen *from, bool efi, struct linux_s
 	to->red = (struct linux_colour){ from->red.size, from->red.position };
 	to->green = (struct linux_colour){ from->green.size, from->green.position };
 	to->blue = (struct linux_colour){ from->blue.size, from->blue.position };
-	/* The kernel adds up all bits of a pixel, those without a colour too: they are above or below the others. */
+	/*
+	 * The kernel adds up all bits of a pixel, those without a colour too: they are above or
+	 * below the others.
+	 */
 	if (from->bits > used)
 		to->reserved = (struct linux_colour){ (uint8_t)(from->bits - used),
 			                              below ? 0 : (uint8_t)used };
@@ -299,7 +303,10 @@ void linux_load(const struct phys *phys, const struct boot_info *info, const str
 	fill_e820(map, plan, params);
 	if (info->efi.system_table)
 		fill_efi(phys, &info->efi, own, plan, params);
-	/* A loader's copy is in memory that will be used for something else: then the kernel looks itself. */
+	/*
+	 * A loader's copy is in memory that will be used for something else: then the kernel looks
+	 * itself.
+	 */
 	if (info->rsdp && !(rsdp && rsdp->kind == MEMORY_USABLE))
 		params->acpi_rsdp = info->rsdp;
 }

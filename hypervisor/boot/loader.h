@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the two Multiboot protocols have in common.  Everything comes from the boot loader and is checked here.
+ * What the two Multiboot protocols have in common.  Everything comes from the boot loader and is
+ * checked here.
  */
 #ifndef HYPERVISOR_BOOT_LOADER_H
 #define HYPERVISOR_BOOT_LOADER_H
@@ -15,8 +16,8 @@ bool loader_text(const struct phys *phys, uint64_t at, uint64_t max, const char 
                  char to[static BOOT_TEXT_MAX], struct sentence *why);
 
 /*
- * The next module: first the kernel, then the initrd.  `bytes`: where it begins and ends, four each.  Its text is at `text`, at most
- * `text_max` bytes; address 0: it has none.
+ * The next module: first the kernel, then the initrd.  `bytes`: where it begins and ends, four
+ * each.  Its text is at `text`, at most `text_max` bytes; address 0: it has none.
  */
 bool loader_module(const struct phys *phys, struct boot_info *info, const uint8_t *bytes,
                    uint64_t text, uint64_t text_max, struct sentence *why);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Included by assembly: from protected mode to long mode, on the page tables at the physical address in \root.  Every
- * processor comes this way once.  A far jump to 64-bit code must follow.
+ * Included by assembly: from protected mode to long mode, on the page tables at the physical
+ * address in \root.  Every processor comes this way once.  A far jump to 64-bit code must follow.
  */
 	.macro	long_mode root
 	mov	\root, %cr3

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The start, in order: what the boot loader says, our place in memory, our address space, the nested tables, the
- * processors, the root kernel.  Runs once, on the boot processor, with nothing else running; until enter_own_space() on the tables and the
- * stack of start.S.
+ * The start, in order: what the boot loader says, our place in memory, our address space, the
+ * nested tables, the processors, the root kernel.  Runs once, on the boot processor, with nothing
+ * else running; until enter_own_space() on the tables and the stack of start.S.
  */
 #include "base/bits.h"
 #include "hypervisor/boot/acpi.h"
@@ -224,8 +224,8 @@ static void make_own_tables(void)
 }
 
 /*
- * Moves the image to its place and goes on there, on the stack of processor 0, in `next`.  Between the copy and the new tables
- * nothing may be written, so all of it is one piece of assembly.
+ * Moves the image to its place and goes on there, on the stack of processor 0, in `next`.  Between
+ * the copy and the new tables nothing may be written, so all of it is one piece of assembly.
  */
 static __attribute__((noreturn)) void enter_own_space(void (*next)(void))
 {
@@ -359,7 +359,10 @@ void boot_main(uint32_t magic, uint32_t information, uint32_t load)
 	if ((rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS) != APIC_BASE_DEFAULT)
 		halt("the firmware has moved the local APIC: Sill knows it only at FEE00000h");
 	if (acpi.has_s3) {
-		/* Under another name the root does not offer it; the bytes are swapped, so that the checksum still holds. */
+		/*
+		 * Under another name the root does not offer it; the bytes are swapped, so that the
+		 * checksum still holds.
+		 */
 		memcpy(acpi.s3_name, "_3S_", 4);
 		memcpy(machine.sleep_port, acpi.pm1_control, sizeof(machine.sleep_port));
 		memcpy(machine.sleep_type, acpi.s3_type, sizeof(machine.sleep_type));

@@ -15,7 +15,10 @@ struct options {
 	uint32_t panic_seconds;
 };
 
-/* The defaults, changed by what the line says.  On an error names the word, and *ret holds what was good before it. */
+/*
+ * The defaults, changed by what the line says.  On an error names the word, and *ret holds what was
+ * good before it.
+ */
 bool options_parse(const char *line, struct options *ret, struct sentence *why);
 
 #endif

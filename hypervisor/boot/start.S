@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From the boot loader to C.  The loader may have put us at any multiple of 2 MiB below 4 GiB, so this code
- * asks where it is and reaches everything by its distance from the image's start.  Tables made here map the
- * first 4 GiB to themselves and to DIRECT_BASE, and the image to IMAGE_BASE; main.c soon replaces them.
+ * From the boot loader to C.  The loader may have put us at any multiple of 2 MiB below 4 GiB, so
+ * this code asks where it is and reaches everything by its distance from the image's start.  Tables
+ * made here map the first 4 GiB to themselves and to DIRECT_BASE, and the image to IMAGE_BASE;
+ * main.c soon replaces them.
  */
 #include "hypervisor/boot/long-mode.S"
 #include "hypervisor/core/layout.h"
@@ -33,7 +34,10 @@ start:
 	cli
 	cld
 	mov	%eax, %edi
-	/* The only memory known to be writable is the loader's information: bytes 4 to 7 of it are of no use to us. */
+	/*
+	 * The only memory known to be writable is the loader's information: bytes 4 to 7 of it are
+	 * of no use to us.
+	 */
 	lea	8(%ebx), %esp
 	call	1f
 1:	pop	%ebp
@@ -52,7 +56,10 @@ start:
 	cmp	$0x20100000, %edx
 	jne	no_long_mode
 
-	/* Pages: 0 PML4, 1 PDPT low, 2-5 page directories of 4 GiB, 6 PDPT high, 7 page directory of the image. */
+	/*
+	 * Pages: 0 PML4, 1 PDPT low, 2-5 page directories of 4 GiB, 6 PDPT high, 7 page directory
+	 * of the image.
+	 */
 	lea	early_tables - IMAGE_BASE(%ebp), %esi
 	lea	0x1003(%esi), %eax
 	mov	%eax, (%esi)

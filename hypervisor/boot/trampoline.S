@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where a processor starts after SIPI: copied to a page below 1 MiB while processors are being started, with
- * the values at its end filled in by core/smp.c.  Our page tables map the first 2 MiB to themselves meanwhile.
+ * Where a processor starts after SIPI: copied to a page below 1 MiB while processors are being
+ * started, with the values at its end filled in by core/smp.c.  Our page tables map the first 2 MiB
+ * to themselves meanwhile.
  */
 #include "hypervisor/boot/long-mode.S"
 #include "hypervisor/core/layout.h"

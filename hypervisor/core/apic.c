@@ -112,7 +112,7 @@ static void sipi(struct cpu *cpu, uint8_t vector)
 {
 	uint32_t none = SIPI_NONE;
 
-	/* Ignored, as the hardware does, by a processor that does not wait or has its vector already. */
+	/* Ignored, as by hardware, if it does not wait for one or has its vector already. */
 	if (__atomic_load_n(&cpu->state, __ATOMIC_ACQUIRE) == SILL_CPU_WAITING)
 		__atomic_compare_exchange_n(&cpu->sipi, &none, vector, false, __ATOMIC_ACQ_REL,
 		                            __ATOMIC_RELAXED);
@@ -141,7 +141,7 @@ static bool command(struct cpu *self, uint32_t low, uint32_t destination, bool x
 			init(cpu);
 		else
 			sipi(cpu, (uint8_t)low);
-		/* Of this processor itself the caller sees the state when it goes back to the guest. */
+		/* Its own state the caller sees when it goes back to the guest. */
 		if (cpu != self)
 			cpu_request(cpu, REQUEST_LOOK);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The local APIC (APM volume 2 chapter 16; SDM volume 3 chapter 11): ours for sending NMIs and starting processors,
- * the root's for everything else.  The root's writes come here so that INIT and SIPI do not reach the hardware.
+ * The local APIC (APM volume 2 chapter 16; SDM volume 3 chapter 11): ours for sending NMIs and
+ * starting processors, the root's for everything else.  The root's writes come here so that INIT
+ * and SIPI do not reach the hardware.
  */
 #ifndef HYPERVISOR_CORE_APIC_H
 #define HYPERVISOR_CORE_APIC_H
@@ -38,8 +39,8 @@ void apic_root_icr(struct cpu *cpu, uint64_t value);
 void apic_reset(void);
 
 /*
- * What an ICR command means for each processor; for the caller above, and for tests.  `to` has the target: INIT, SIPI
- * (with its vector), or nothing of ours.
+ * What an ICR command means for each processor; for the caller above, and for tests.  `to` has the
+ * target: INIT, SIPI (with its vector), or nothing of ours.
  */
 enum apic_act { APIC_PASS, APIC_IGNORE, APIC_REFUSE, APIC_INIT, APIC_SIPI };
 enum apic_act apic_command(uint32_t low);

@@ -12,8 +12,9 @@
 struct trap_frame;
 
 /*
- * The callers' return addresses by the chain of frame pointers, the innermost first; returns how many.  What is
- * outside the stack [low, high), not aligned, or not further up than the one before ends it.
+ * The callers' return addresses by the chain of frame pointers, the innermost first; returns how
+ * many.  What is outside the stack [low, high), not aligned, or not further up than the one before
+ * ends it.
  */
 unsigned int backtrace_walk(uint64_t low, uint64_t high, uint64_t rbp,
                             uint64_t callers[static BACKTRACE_MAX]);

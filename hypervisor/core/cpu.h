@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A processor.  Its struct lies at the end of its area, so that it is found from the stack pointer; other processors
- * only touch `state`, `sipi` and `requests`, atomically.
+ * A processor.  Its struct lies at the end of its area, so that it is found from the stack pointer;
+ * other processors only touch `state`, `sipi` and `requests`, atomically.
  */
 #ifndef HYPERVISOR_CORE_CPU_H
 #define HYPERVISOR_CORE_CPU_H
@@ -55,15 +55,18 @@ static inline struct cpu *cpu_self(void)
 void cpu_request(struct cpu *cpu, enum request request);
 
 /*
- * After an NMI exit: takes the NMI and does what was asked.  True if it was not for us: the guest's.
- * Does not return when the request was to stop.
+ * After an NMI exit: takes the NMI and does what was asked.  True if it was not for us: the
+ * guest's.  Does not return when the request was to stop.
  */
 bool cpu_answer_nmi(struct cpu *cpu);
 
 /* Waits, as a processor between INIT and SIPI does, and returns the vector to start at. */
 uint8_t cpu_wait_for_sipi(struct cpu *cpu);
 
-/* Starts every processor but this one into vendor->cpu_start and its wait.  Returns how many there are then. */
+/*
+ * Starts every processor but this one into vendor->cpu_start and its wait.  Returns how many there
+ * are then.
+ */
 bool cpus_start(uint64_t trampoline_page);
 
 /* trap-entry.S */

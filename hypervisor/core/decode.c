@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * As much of the instruction format as we must know (AMD64 Architecture Programmer's Manual volume 3, chapter 1).
- * The bytes are the guest's, and another of its processors may have changed them since this one ran them:
- * what does not fit is refused.
+ * As much of the instruction format as we must know (AMD64 Architecture Programmer's Manual volume
+ * 3, chapter 1).  The bytes are the guest's, and another of its processors may have changed them
+ * since this one ran them: what does not fit is refused.
  */
 #include <stddef.h>
 

@@ -68,7 +68,10 @@ bool frames_reachable(const struct frames *frames, uint64_t base, uint64_t size)
 	return true;
 }
 
-/* Changes a frame's word if it still is *old; else *old is what it is now.  The frame is inside the table. */
+/*
+ * Changes a frame's word if it still is *old; else *old is what it is now.  The frame is inside the
+ * table.
+ */
 static bool swap(struct frames *frames, uint64_t frame, uint16_t *old, uint16_t new)
 {
 	return __atomic_compare_exchange_n(&frames->word[frame], old, new, false, __ATOMIC_ACQ_REL,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who owns each 4 KiB frame of physical memory: one 16-bit word a frame, a state in its upper three bits and below it
- * how often it is lent, or the session it is donated to.  Changes are single compare-and-swaps, so any processor may make
- * them at any time; a change that the rules do not allow returns false and leaves everything as it was.
+ * Who owns each 4 KiB frame of physical memory: one 16-bit word a frame, a state in its upper three
+ * bits and below it how often it is lent, or the session it is donated to.  Changes are single
+ * compare-and-swaps, so any processor may make them at any time; a change that the rules do not
+ * allow returns false and leaves everything as it was.
  */
 #ifndef HYPERVISOR_CORE_FRAMES_H
 #define HYPERVISOR_CORE_FRAMES_H

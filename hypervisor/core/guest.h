@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What code that knows no vendor may know of a guest: enough to find and decode the instruction it is at.
+ * What code that knows no vendor may know of a guest: enough to find and decode the instruction it
+ * is at.
  */
 #ifndef HYPERVISOR_CORE_GUEST_H
 #define HYPERVISOR_CORE_GUEST_H
@@ -27,26 +28,31 @@ struct guest_regs {
 #define INSTRUCTION_MAX 15
 
 /*
- * Guest-linear to guest-physical by the guest's own page tables (none, 32-bit, PAE, 4- or 5-level), for a fetch.  Does not set accessed
- * bits.  False where the guest would fault or its tables are not in memory that `phys` has.
+ * Guest-linear to guest-physical by the guest's own page tables (none, 32-bit, PAE, 4- or 5-level),
+ * for a fetch.  Does not set accessed bits.  False where the guest would fault or its tables are
+ * not in memory that `phys` has.
  */
 bool guest_walk(const struct phys *phys, const struct guest_state *state, uint64_t linear,
                 uint64_t *ret_physical);
 
-/* Bytes of the instruction at cs:rip, up to 15; fewer where the next page is not there.  Returns how many; 0: none. */
+/*
+ * Bytes of the instruction at cs:rip, up to 15; fewer where the next page is not there.  Returns
+ * how many; 0: none.
+ */
 unsigned int guest_fetch(const struct phys *phys, const struct guest_state *state,
                          uint8_t bytes[static INSTRUCTION_MAX]);
 
 /*
- * The length of an instruction whose opcode is known (after legacy and REX prefixes): `opcode` of `opcode_size` bytes without operands, such as 0F A2.  0: the bytes
- * are something else.
+ * The length of an instruction whose opcode is known (after legacy and REX prefixes): `opcode` of
+ * `opcode_size` bytes without operands, such as 0F A2.  0: the bytes are something else.
  */
 unsigned int decode_plain(const struct guest_state *state, const uint8_t *bytes, unsigned int count,
                           const uint8_t *opcode, unsigned int opcode_size);
 
 /*
- * A store of 32 bits to memory: MOV r/m32, r32; MOV r/m32, imm32; MOV moffs32, EAX; XCHG r/m32, r32.  Sets length and
- * value, and for XCHG the register that gets the old value.  Any other instruction, or another width: false.
+ * A store of 32 bits to memory: MOV r/m32, r32; MOV r/m32, imm32; MOV moffs32, EAX; XCHG r/m32,
+ * r32.  Sets length and value, and for XCHG the register that gets the old value.  Any other
+ * instruction, or another width: false.
  */
 struct store {
 	unsigned int length;

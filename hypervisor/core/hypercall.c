@@ -67,7 +67,7 @@ static int64_t call_stats(uint64_t index, uint64_t address, uint64_t size)
 
 	if (index >= cpu_count)
 		return -SILL_EINVAL;
-	/* Counters of a running processor: each is right, together they are of nearly one moment. */
+	/* A running processor's counters: each is right, together they are of nearly one moment. */
 	stats = cpu_at((uint32_t)index)->stats;
 	stats.apic_id = cpu_at((uint32_t)index)->apic_id;
 	stats.state = __atomic_load_n(&cpu_at((uint32_t)index)->state, __ATOMIC_RELAXED);

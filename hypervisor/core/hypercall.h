@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Doing what include/sill/hypercall.h says.  Arguments are a hostile root's: checked here, once, before any use.
+ * Doing what include/sill/hypercall.h says.  Arguments are a hostile root's: checked here, once,
+ * before any use.
  */
 #ifndef HYPERVISOR_CORE_HYPERCALL_H
 #define HYPERVISOR_CORE_HYPERCALL_H

@@ -14,7 +14,10 @@
 #define AREA_CPU   0x7000 /* offset of struct cpu, and the end of the stack */
 #define AREA_GUARD 0x1000
 
-/* The Linux boot protocol wants flat code at 10h and data at 18h when a kernel is entered in 64-bit mode. */
+/*
+ * The Linux boot protocol wants flat code at 10h and data at 18h when a kernel is entered in 64-bit
+ * mode.
+ */
 #define SELECTOR_CODE   0x10
 #define SELECTOR_DATA   0x18
 #define SELECTOR_CODE32 0x08

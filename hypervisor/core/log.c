@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The ring holds lines "<level>text\n", its bytes numbered from 0 since the start: byte n lies at n modulo its
- * size, and what is older than its size is gone.  Debug lines are for the console alone.
+ * The ring holds lines "<level>text\n", its bytes numbered from 0 since the start: byte n lies at n
+ * modulo its size, and what is older than its size is gone.  Debug lines are for the console alone.
  */
 #include "hypervisor/core/log.h"
 

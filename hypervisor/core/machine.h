@@ -34,12 +34,15 @@ void clock_setup(void);
 uint64_t clock_hz(void);
 void clock_wait(uint64_t microseconds);
 
-/* Says why and resets the PC, by ACPI-less means that every PC has: port CF9h, keyboard controller, triple fault. */
+/*
+ * Says why and resets the PC, by ACPI-less means that every PC has: port CF9h, keyboard controller,
+ * triple fault.
+ */
 void machine_reset(const char *why) __attribute__((noreturn));
 
 /*
- * The root touched an address that the nested tables do not map: maps it if it is a device's beyond the memory map.
- * False when it may not be reached.
+ * The root touched an address that the nested tables do not map: maps it if it is a device's beyond
+ * the memory map.  False when it may not be reached.
  */
 bool machine_touch(uint64_t address);
 

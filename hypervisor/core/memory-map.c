@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The map is cut where a change begins and ends; then every range is either within the change or not, the
- * holes in it are filled, and what has become alike is joined.  No step needs more than a walk.
+ * The map is cut where a change begins and ends; then every range is either within the change or
+ * not, the holes in it are filled, and what has become alike is joined.  No step needs more than a
+ * walk.
  */
 #include "hypervisor/core/memory-map.h"
 
@@ -166,7 +167,7 @@ static const struct memory_range *obstacle(const struct memory_wish *wish, uint6
 	return NULL;
 }
 
-/* In [from, to), all of it usable.  Each obstacle is met once at most: the search goes on behind it. */
+/* In [from, to), all of it usable.  An obstacle is met once at most: the search goes on behind. */
 static bool find_in(const struct memory_wish *wish, uint64_t from, uint64_t to, uint64_t *ret_base)
 {
 	const struct memory_range *avoid;

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct phys {
-	/* [base, base + size) for reading and writing, or NULL when not all of it may be touched.  size is
-	 * at least 1; base + size may have wrapped: check. */
+	/* [base, base + size) for reading and writing, or NULL when not all of it may be touched.
+	 * size is at least 1; base + size may have wrapped: check. */
 	void *(*window)(const struct phys *phys, uint64_t base, uint64_t size);
 };
 

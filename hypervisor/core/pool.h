@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Our own memory, handed out once and never taken back.  Processors ask one after the other while they are started; later
- * only machine_touch() does, under its lock.
+ * Our own memory, handed out once and never taken back.  Processors ask one after the other while
+ * they are started; later only machine_touch() does, under its lock.
  */
 #ifndef HYPERVISOR_CORE_POOL_H
 #define HYPERVISOR_CORE_POOL_H
@@ -11,7 +11,10 @@
 /* [base, base + size) physical, whole pages, mapped at DIRECT_BASE. */
 void pool_setup(uint64_t base, uint64_t size);
 
-/* Zeroed pages that lie side by side; panics when there are none, since main.c has computed how many are needed. */
+/*
+ * Zeroed pages that lie side by side; panics when there are none, since main.c has computed how
+ * many are needed.
+ */
 void *pool_pages(uint64_t count);
 
 /* A page of zeros, or NULL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * 10 at once, then 1 a second: a pail with room for 10 that loses one each second.  All zero is an empty
- * pail.  The caller has a lock.
+ * 10 at once, then 1 a second: a pail with room for 10 that loses one each second.  All zero is an
+ * empty pail.  The caller has a lock.
  */
 #ifndef HYPERVISOR_CORE_RATELIMIT_H
 #define HYPERVISOR_CORE_RATELIMIT_H
@@ -18,8 +18,8 @@ struct ratelimit {
 };
 
 /*
- * May one more pass at time `tsc`?  If so *ret_left_out is how many were refused before it.  The clock may go back a little (processors
- * differ); per_second 0 is a clock that stands.
+ * May one more pass at time `tsc`?  If so *ret_left_out is how many were refused before it.  The
+ * clock may go back a little (processors differ); per_second 0 is a clock that stands.
  */
 bool ratelimit_pass(struct ratelimit *limit, uint64_t tsc, uint64_t per_second,
                     uint32_t *ret_left_out);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the screen shows is kept as text, so that video memory, which is slow to read, is never read: to scroll
- * is to draw those cells that change.  Larger screens are used as far as the text goes.
+ * What the screen shows is kept as text, so that video memory, which is slow to read, is never
+ * read: to scroll is to draw those cells that change.  Larger screens are used as far as the text
+ * goes.
  */
 #include "hypervisor/core/screen.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Messages on the screen that the boot loader left us: VGA text, or pixels.  The screen is the root's from
- * screen_release() on; a panic takes it again.  The caller has the log's lock.
+ * Messages on the screen that the boot loader left us: VGA text, or pixels.  The screen is the
+ * root's from screen_release() on; a panic takes it again.  The caller has the log's lock.
  */
 #ifndef HYPERVISOR_CORE_SCREEN_H
 #define HYPERVISOR_CORE_SCREEN_H
@@ -21,7 +21,7 @@ struct boot_screen {
 	} red, green, blue;
 };
 
-/* Clears it.  A screen of a kind that cannot be written to (a palette, a pitch too small) is none. */
+/* Clears it.  A screen that cannot be written to (a palette, a pitch too small) is none. */
 void screen_setup(const struct boot_screen *screen);
 
 /* Text with lines that end in '\n'; what is too long goes on in the next one.  '\r' is nothing. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A UART of the 16550 kind at an I/O port, polled.  The root's driver may use it as well: what we write then
- * stands between its bytes.  The caller has a lock.  The host's tests have their own.
+ * A UART of the 16550 kind at an I/O port, polled.  The root's driver may use it as well: what we
+ * write then stands between its bytes.  The caller has a lock.  The host's tests have their own.
  */
 #ifndef HYPERVISOR_CORE_SERIAL_H
 #define HYPERVISOR_CORE_SERIAL_H

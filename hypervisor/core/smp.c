@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Starting processors, asking something of another one, and waiting as one that the root has not started. */
+/*
+ * Starting processors, asking something of another one, and waiting as one that the root has not
+ * started.
+ */
 #include "hypervisor/core/apic.h"
 #include "hypervisor/core/cpu.h"
 #include "hypervisor/core/log.h"

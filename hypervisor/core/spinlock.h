@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A lock for a few instructions.  Interrupts are off while our code runs, so that nothing on this processor can want it
- * again; only a panic may, which uses spin_try() and goes on without.
+ * A lock for a few instructions.  Interrupts are off while our code runs, so that nothing on this
+ * processor can want it again; only a panic may, which uses spin_try() and goes on without.
  */
 #ifndef HYPERVISOR_CORE_SPINLOCK_H
 #define HYPERVISOR_CORE_SPINLOCK_H

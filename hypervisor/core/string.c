@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The processor's string instructions, 8 bytes at a time: a root kernel and its initrd are copied by
- * these.  Not for the host, which has its own.
+ * The processor's string instructions, 8 bytes at a time: a root kernel and its initrd are copied
+ * by these.  Not for the host, which has its own.
  */
 #include "hypervisor/core/string.h"
 

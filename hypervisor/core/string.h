@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The five functions of C's <string.h> that compilers and we call.  The freestanding link takes them from string.c, the host
- * from its libc.
+ * The five functions of C's <string.h> that compilers and we call.  The freestanding link takes
+ * them from string.c, the host from its libc.
  */
 #ifndef HYPERVISOR_CORE_STRING_H
 #define HYPERVISOR_CORE_STRING_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names of our functions, for a backtrace.  symbols.sh makes the table out of a first link; the second one puts it behind the
- * code, which it therefore does not move.
+ * Names of our functions, for a backtrace.  symbols.sh makes the table out of a first link; the
+ * second one puts it behind the code, which it therefore does not move.
  *
  *   u32 count                       little-endian
- *   count × { u32 low; u32 name; }  low half of the address, ascending; the name's offset in the table
+ *   count × { u32 low; u32 name; }  low half of the address, ascending; name's offset in the table
  *   names, each with a zero byte    the last is empty, at the end of the code
  */
 #ifndef HYPERVISOR_CORE_SYMBOLS_H

@@ -74,7 +74,7 @@ uint64_t tables_need(uint64_t end, uint64_t borders, unsigned int largest)
 {
 	uint64_t fixed = 1 + div_round_up(end, tables_span(3));
 
-	/* Without 1 GiB pages every GiB has a table; each border splits at most one page of each size. */
+	/* Without 1 GiB pages every GiB has a table; a border splits one page a size at most. */
 	if (largest < 2)
 		fixed += div_round_up(end, tables_span(2));
 	return fixed + 2 * borders;

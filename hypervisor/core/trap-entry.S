@@ -30,8 +30,9 @@ trap_common:
 	iretq
 
 /*
- * bool cpu_wait(const volatile uint32_t *word): halts until *word is not 0 or an NMI comes.  NMIs are open from
- * STGI to CLGI only; one that comes between the look and the HLT goes on at wait_end (trap.c), so none is slept over.
+ * bool cpu_wait(const volatile uint32_t *word): halts until *word is not 0 or an NMI comes.  NMIs
+ * are open from STGI to CLGI only; one that comes between the look and the HLT goes on at wait_end
+ * (trap.c), so none is slept over.
  */
 	.globl	cpu_wait, wait_start, wait_end
 cpu_wait:

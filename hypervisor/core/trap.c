@@ -58,7 +58,7 @@ void trap_handle(struct trap_frame *frame)
 			frame->rip = (uint64_t)wait_end;
 		return;
 	}
-	/* INIT, turned into an exception (VM_CR.R_INIT): it has done its work by not resetting us. */
+	/* INIT, made an exception (VM_CR.R_INIT): it has done its work by not resetting us. */
 	if (frame->vector == VECTOR_SX)
 		return;
 	for (const struct fixup *fixup = fixups_start;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exceptions of our own code.  There are only a few that are not a panic: an NMI in the two places that
- * wait for one, and a #GP of rdmsr_safe() and its like.
+ * Exceptions of our own code.  There are only a few that are not a panic: an NMI in the two places
+ * that wait for one, and a #GP of rdmsr_safe() and its like.
  */
 #ifndef HYPERVISOR_CORE_TRAP_H
 #define HYPERVISOR_CORE_TRAP_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a processor vendor's virtualisation does for the rest.  One table each; amd/ is the first.  Unless it
- * says otherwise a function is called on the processor it is about, with the guest not running.
+ * What a processor vendor's virtualisation does for the rest.  One table each; amd/ is the first.
+ * Unless it says otherwise a function is called on the processor it is about, with the guest not
+ * running.
  */
 #ifndef HYPERVISOR_CORE_VENDOR_H
 #define HYPERVISOR_CORE_VENDOR_H
@@ -28,11 +29,14 @@ struct vendor {
 
 	/* Can this processor do it?  May touch nothing. */
 	bool (*present)(struct sentence *why);
-	/* Once, before any cpu_start: what all processors share.  `nested` is the physical address of the nested tables. */
+	/*
+	 * Once, before any cpu_start: what all processors share.  `nested` is the physical address
+	 * of the nested tables.
+	 */
 	void (*setup)(uint64_t nested);
 	/* Turns virtualisation on here and prepares the control block. */
 	bool (*cpu_start)(struct cpu *cpu, struct sentence *why);
-	/* Sets the guest's registers as `start` says; on the processor itself or before it has run. */
+	/* Sets the guest's registers as `start` says; on its processor or before that has run. */
 	void (*root_start)(struct cpu *cpu, const struct cpu_start *start);
 	/* Runs the root for ever. */
 	__attribute__((noreturn)) void (*root_run)(struct cpu *cpu);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The guest's own page tables (AMD64 Architecture Programmer's Manual volume 2, chapter 5), read as the
- * processor would to fetch.  It has fetched already: so permissions, reserved bits and accessed bits
- * are no concern here, only where the bytes are.  The tables are the guest's and may point
+ * The guest's own page tables (AMD64 Architecture Programmer's Manual volume 2, chapter 5), read as
+ * the processor would to fetch.  It has fetched already: so permissions, reserved bits and accessed
+ * bits are no concern here, only where the bytes are.  The tables are the guest's and may point
  * anywhere: what `phys` does not have ends the walk.
  */
 #include "base/bits.h"
@@ -78,7 +78,7 @@ bool guest_walk(const struct phys *phys, const struct guest_state *state, uint64
 		return true;
 	}
 	if (state->efer & EFER_LMA) {
-		/* Canonical: the bits that no table is indexed by repeat the highest that one is. */
+		/* Canonical: bits that index no table repeat the highest one that does. */
 		if ((uint64_t)((int64_t)(linear << unused) >> unused) != linear)
 			return false;
 		found = walk_64(phys, state->cr3 & PTE_ADDRESS, levels, 3, linear, &physical);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Instructions and numbers of the architecture that both vendors share (AMD64 Architecture Programmer's
- * Manual volume 2, revision 3.40; Intel SDM volume 3).
+ * Instructions and numbers of the architecture that both vendors share (AMD64 Architecture
+ * Programmer's Manual volume 2, revision 3.40; Intel SDM volume 3).
  */
 #ifndef HYPERVISOR_CORE_X86_H
 #define HYPERVISOR_CORE_X86_H

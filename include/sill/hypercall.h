@@ -3,9 +3,9 @@
  * The contract between the hypervisor and the root session.
  *
  * A hypercall is VMMCALL (AMD) in 64-bit mode at ring 0: number in RAX, arguments in RDI, RSI, RDX,
- * R10, result in RAX; other registers are kept.  A result is 0 or more, or -SILL_E….  Outside 64-bit
- * ring 0 the instruction is undefined (#UD).  Everything is little-endian; structures have no padding
- * and only grow at their end.  Changes are listed in docs/hypervisor.md.
+ * R10, result in RAX; other registers are kept.  A result is 0 or more, or -SILL_E….  Outside
+ * 64-bit ring 0 the instruction is undefined (#UD).  Everything is little-endian; structures have
+ * no padding and only grow at their end.  Changes are listed in docs/hypervisor.md.
  */
 #ifndef SILL_HYPERCALL_H
 #define SILL_HYPERCALL_H
@@ -30,13 +30,16 @@
 #define SILL_ABI       (SILL_ABI_MAJOR << 16 | SILL_ABI_MINOR)
 
 enum sill_call {
-	/* rdi: the caller's SILL_ABI.  Returns ours, or -SILL_EVERSION if the major numbers differ. */
+	/* rdi: the caller's SILL_ABI.  Returns ours; -SILL_EVERSION if the major numbers differ. */
 	SILL_CALL_VERSION = 0,
-	/* rdi: where, rsi: bytes there.  Writes as much of struct sill_info as fits; returns its size. */
+	/* rdi: where, rsi: bytes there.  Writes what fits of struct sill_info; returns its size. */
 	SILL_CALL_INFO = 1,
-	/* rdi: where (struct sill_log and text after it), rsi: bytes there, at least 64.  Returns bytes of text. */
+	/*
+	 * rdi: where (struct sill_log and text after it), rsi: bytes there, at least 64.  Returns
+	 * bytes of text.
+	 */
 	SILL_CALL_LOG = 2,
-	/* rdi: processor, rsi: where, rdx: bytes there.  Writes as much of struct sill_stats as fits;
+	/* rdi: processor, rsi: where, rdx: bytes there.  Writes what fits of struct sill_stats;
 	 * returns its size. */
 	SILL_CALL_STATS = 3,
 	/* 16 and up: sessions. */
@@ -70,7 +73,7 @@ enum sill_vendor { SILL_VENDOR_AMD = 1, SILL_VENDOR_INTEL = 2 };
 
 /*
  * The log is a ring of bytes, numbered from 0 since the start.  `from` is the caller's: the first
- * byte it wants.  `start` is where the text begins: `from`, or later when the ring has gone over it.
+ * byte it wants.  `start` is where the text begins: `from`, or later if the ring has gone over it.
  */
 struct sill_log {
 	uint64_t from;

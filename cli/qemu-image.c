@@ -7,9 +7,9 @@
  * everywhere, so only what is not zero is sent.  When the flush has been answered all of it is in
  * the file, and the file gets its name.
  *
- * A compressed file is made of that one by `qemu-img convert`, which stores clusters in their order;
- * the filter of QEMU's that compresses what is written to qemu-nbd wants whole clusters, and a disk
- * made of them.  So there has to be room for both files for a while.
+ * A compressed file is made of that one by `qemu-img convert`, which stores clusters in their
+ * order; the filter of QEMU's that compresses what is written to qemu-nbd wants whole clusters, and
+ * a disk made of them.  So there has to be room for both files for a while.
  */
 #include "cli/qemu-image.h"
 

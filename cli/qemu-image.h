@@ -5,9 +5,10 @@
 #include "disk/format/convert.h"
 
 /*
- * image_convert() for the formats that QEMU writes: `qemu-img create` makes the file, qemu-nbd fills
- * it with what is read here, so zeros stay unwritten and nothing is stored twice.  -ENOENT with
- * what to install when they are not there.  `subformat` is VHDX's, NULL for qemu-img's own choice.
+ * image_convert() for the formats that QEMU writes: `qemu-img create` makes the file, qemu-nbd
+ * fills it with what is read here, so zeros stay unwritten and nothing is stored twice.  -ENOENT
+ * with what to install when they are not there.  `subformat` is VHDX's, NULL for qemu-img's own
+ * choice.
  */
 int qemu_image_convert(struct image *image, const char *path, const char *subformat,
                        const struct convert_options *options, struct convert_result *ret,

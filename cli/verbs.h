@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rows of the command's table, ordered as help shows them: X(run) stands for `verb_run`, defined
- * in cli/verb-run.c.
+ * The rows of the command's table, ordered as help shows them: X(run) stands for `verb_run`,
+ * defined in cli/verb-run.c.
  */
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H

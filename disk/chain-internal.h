@@ -166,7 +166,7 @@ void attempt_leave(struct attempt *attempt);
 /* A guest waits for it now.  NULL is allowed. */
 void attempt_hurry(struct attempt *attempt);
 void attempt_unref(struct attempt *attempt);
-/* Without the lock, for source_cancel_arm(): the reader of the struct chain_op is told something. */
+/* Without the lock, for source_cancel_arm(): tells the reader of the struct chain_op something. */
 void chain_op_wake(void *arg, bool fired);
 /* Without the lock: ends and joins all workers. */
 void chain_stop_workers(struct chain *chain);

@@ -82,8 +82,8 @@ int disk_trace_save(struct disk *disk, struct error *err);
 int disk_trace_stop(struct disk *disk, struct error *err);
 
 /*
- * Check every cached block; rotten ones are forgotten when `repair`, and fetched again when they are
- * read next.  *ret: "bad" (number), "blocks" (the first of them), "repaired".  -EINTR once
+ * Check every cached block; rotten ones are forgotten when `repair`, and fetched again when they
+ * are read next.  *ret: "bad" (number), "blocks" (the first of them), "repaired".  -EINTR once
  * disk_interrupt() was called.
  */
 int disk_verify(struct disk *disk, bool repair, json_t **ret, struct error *err);

@@ -14,7 +14,7 @@ struct far;
 
 typedef int (*far_opener)(void *arg, struct image **ret, struct error *err);
 
-/* `open` is called by one thread at a time, and not again once it has succeeded.  NULL: no memory. */
+/* One thread at a time calls `open`, and none again once it has succeeded.  NULL: no memory. */
 struct far *far_new(far_opener open, void *arg);
 /* The image, which far owns. */
 int far_image(struct far *far, struct image **ret, struct error *err);

@@ -48,8 +48,8 @@ struct image_opener;
 
 /*
  * With a record nothing is contacted that is not needed, parents are looked for only in places that
- * it names, and the image must turn out to be the one it names.  Without: a first look.  `record` and `messages` are
- * the caller's, and stay; messages may be NULL.
+ * it names, and the image must turn out to be the one it names.  Without: a first look.  `record`
+ * and `messages` are the caller's, and stay; messages may be NULL.
  */
 int image_opener_new(const struct disk_spec *spec, const char *dir,
                      const struct image_record *record, struct messages *messages,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The last few things a disk has to tell a person: sources that fail or are well again, a full near,
- * a fill that has ended.  Any thread.
+ * The last few things a disk has to tell a person: sources that fail or are well again, a full
+ * near, a fill that has ended.  Any thread.
  */
 #ifndef DISK_MESSAGES_H
 #define DISK_MESSAGES_H

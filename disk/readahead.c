@@ -2,13 +2,13 @@
 /*
  * Readahead for a boot without a trace.
  *
- * Over a link with a long round trip a miss costs the trip, whatever its size, so the fewer misses the
- * better.  Two things make guests predictable:
+ * Over a link with a long round trip a miss costs the trip, whatever its size, so the fewer misses
+ * the better.  Two things make guests predictable:
  *
- * Neighbourhood.  File systems keep what is used together close together.  A miss in a region
- * (1 MiB, aligned) that was not touched before asks for the rest of the region: what follows the read
- * first, then what stands before it.  Measured on a Debian boot: 162 regions hold all that it reads,
- * where chunks of 128 KiB are 796; half of the bytes of these regions are read.
+ * Neighbourhood.  File systems keep what is used together close together.  A miss in a region (1
+ * MiB, aligned) that was not touched before asks for the rest of the region: what follows the read
+ * first, then what stands before it.  Measured on a Debian boot: 162 regions hold all that it
+ * reads, where chunks of 128 KiB are 796; half of the bytes of these regions are read.
  *
  * Streams.  A read that goes on where another ended is a stream; it gets a window ahead of it that
  * doubles with every step, so that a kernel or an initial file system arrives at the link's speed.

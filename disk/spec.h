@@ -4,7 +4,7 @@
 
 #include "disk/disk.h"
 
-/* docs/disk-engine.md, "The specification of a disk".  Absent texts are NULL, absent lists empty. */
+/* docs/disk-engine.md, "The specification of a disk".  An absent text is NULL, a list empty. */
 struct disk_spec {
 	unsigned int refs; /* with __atomic */
 	char *image; /* directory of the image's near content; NULL only before it is resolved */

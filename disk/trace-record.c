@@ -2,9 +2,9 @@
 /*
  * Recording a trace: which blocks a guest reads, in the order in which it first does.
  *
- * A bit a block says "noted"; the bits live in memory that the kernel gives when it is touched, so a
- * disk of 1 TiB costs what the guest reads of it.  A block that was noted before is passed without a
- * lock.  New ones are appended under it, to the last run when they follow it.
+ * A bit a block says "noted"; the bits live in memory that the kernel gives when it is touched, so
+ * a disk of 1 TiB costs what the guest reads of it.  A block that was noted before is passed
+ * without a lock.  New ones are appended under it, to the last run when they follow it.
  */
 #include "disk/trace.h"
 

@@ -64,13 +64,13 @@ int trace_load(int dirfd, const char *path, const uint8_t image_id[32], struct t
 /* Replace the file; after a crash the old or the new one is there, whole. */
 int trace_save(const struct trace *trace, int dirfd, const char *path, struct error *err);
 
-/* Take the bytes of a trace file apart (what trace_load() does; for the fuzzer).  `name` for messages. */
+/* Takes the bytes of a trace file apart (for trace_load(), the fuzzer).  `name`: for messages. */
 int trace_parse(const void *data, size_t len, const char *name, struct trace **ret,
                 struct error *err);
 
 /*
- * What to fetch, in order: the runs, each joined with those of the next few that touch it or leave a
- * gap of at most `max_gap` bytes, as long as the piece stays within `max_run` bytes.  Pieces may
+ * What to fetch, in order: the runs, each joined with those of the next few that touch it or leave
+ * a gap of at most `max_gap` bytes, as long as the piece stays within `max_run` bytes.  Pieces may
  * overlap in their gaps: fetch what is still far.  The caller frees *ret.
  */
 int trace_plan(const struct trace *trace, uint64_t max_gap, uint64_t max_run,

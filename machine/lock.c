@@ -50,8 +50,8 @@ static void tick(int signal)
 }
 
 /*
- * fcntl() waits for the lock itself; SIGALRM ends the wait to look at the clock.  It ticks again and
- * again, so a tick that comes just before the wait costs one period and not the wake-up.
+ * fcntl() waits for the lock itself; SIGALRM ends the wait to look at the clock.  It ticks again
+ * and again, so a tick that comes just before the wait costs one period and not the wake-up.
  */
 int lock_wait(int machine_dir, uint64_t deadline_ns, struct error *err)
 {

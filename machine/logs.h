@@ -4,8 +4,8 @@
  *
  * Whoever writes into one has the file open for appending, so that it can be written to the last
  * whoever dies first.  It therefore cannot be turned under its writer: when it has grown past
- * LOGS_MAX, its older half is cut away in place.  That is noticed by inotify, so a session that says
- * nothing costs nothing.
+ * LOGS_MAX, its older half is cut away in place.  That is noticed by inotify, so a session that
+ * says nothing costs nothing.
  *
  * Threads: the supervisor's loop.
  */

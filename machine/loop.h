@@ -2,7 +2,8 @@
 /*
  * The supervisor's event loop: descriptors and timers with a function each, one thread.
  *
- * One event is taken from the kernel at a time, so a function may unwatch anything, itself included.
+ * One event is taken from the kernel at a time, so a function may unwatch anything, itself
+ * included.
  */
 #ifndef MACHINE_LOOP_H
 #define MACHINE_LOOP_H

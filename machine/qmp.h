@@ -4,8 +4,8 @@
  * (QEMU, docs/interop/qmp-spec.)
  *
  * It never blocks and never reads the clock: the owner calls qmp_readable() when there is something
- * to read and qmp_expire() at the time qmp_deadline() says.  One thread; calls that it makes must not
- * close it.
+ * to read and qmp_expire() at the time qmp_deadline() says.  One thread; calls that it makes must
+ * not close it.
  *
  * Trust: QEMU is taken for hostile, as a guest may have broken into it: lines are bounded, answers
  * that nobody asked for and anything that is not an object end the connection.

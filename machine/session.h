@@ -2,9 +2,9 @@
 /*
  * A session of a machine, from outside: start a supervisor, ask it, tell it to end.
  *
- * STATE/machines/<name>/last.json is the record of the last session (docs/machines.md): written when
- * it starts and when it ends.  One that has no end although nobody holds the machine's lock belongs
- * to a supervisor that was killed.
+ * STATE/machines/<name>/last.json is the record of the last session (docs/machines.md): written
+ * when it starts and when it ends.  One that has no end although nobody holds the machine's lock
+ * belongs to a supervisor that was killed.
  */
 #ifndef MACHINE_SESSION_H
 #define MACHINE_SESSION_H

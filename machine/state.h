@@ -7,9 +7,9 @@
  *   RUN/<name>-<hash>/       sockets of a running machine
  *
  * STATE is $SILL_STATE, else /var/lib/sill for root, else $XDG_DATA_HOME/sill or
- * ~/.local/share/sill.  RUN is /run/sill for root, else $XDG_RUNTIME_DIR/sill, else /tmp/sill-<uid>:
- * the path of a Unix socket has room for 107 bytes, so names in it are cut, and the hash (of STATE
- * and the whole name) keeps machines apart.
+ * ~/.local/share/sill.  RUN is /run/sill for root, else $XDG_RUNTIME_DIR/sill, else
+ * /tmp/sill-<uid>: the path of a Unix socket has room for 107 bytes, so names in it are cut, and
+ * the hash (of STATE and the whole name) keeps machines apart.
  *
  * Trust: the directories are the person's own; RUN is refused when somebody else owns it.
  */

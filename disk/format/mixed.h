@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Differencing disks say sector by sector, with a bit each, what is their own and what the parent's.
- * A stretch where that changes often would cost a request a change; it is read whole from both files
- * instead, and laid over each other.  For VHD and VHDX, which differ in the order of the bits only.
+ * Differencing disks say sector by sector, with a bit each, what is their own and what the
+ * parent's.  A stretch where that changes often would cost a request a change; it is read whole
+ * from both files instead, and laid over each other.  For VHD and VHDX, which differ in the order
+ * of the bits only.
  *
  * Any thread; everything is the caller's.
  */

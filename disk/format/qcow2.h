@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of the qcow2 reader share.  Field names are those of QEMU's docs/interop/qcow2.txt,
- * the format's specification.  Private to disk/format.
+ * What the files of the qcow2 reader share.  Field names are those of QEMU's
+ * docs/interop/qcow2.txt, the format's specification.  Private to disk/format.
  *
  *   qcow2-header.c  header and its extensions, checked once into struct qcow2_header
  *   qcow2-map.c     virtual offset to run, through L1 and L2
@@ -99,9 +99,9 @@ struct qcow2_run {
 #define QCOW2_PACKED_MAX (2 * MIB)
 
 /*
- * The run at `off`, at most `max` bytes, with neighbours joined: ABSENT and ZERO to their like, DATA
- * where the file goes on without a gap, PACKED where the compressed bytes lie together.  DATA is
- * checked to lie inside the file.
+ * The run at `off`, at most `max` bytes, with neighbours joined: ABSENT and ZERO to their like,
+ * DATA where the file goes on without a gap, PACKED where the compressed bytes lie together.  DATA
+ * is checked to lie inside the file.
  */
 int qcow2_run(struct qcow2 *q, uint64_t off, uint64_t max, const struct source_read *how,
               struct qcow2_run *ret, struct error *err);

@@ -3,8 +3,8 @@
  * VHD output: what a differencing disk has of its own.
  *
  * The new content is laid against the parent's; sectors that differ are written and marked in the
- * block's bitmap (most significant bit first).  What became zero is marked as well, and stays a hole
- * in the file.  Where both are known to be zero nothing is read.
+ * block's bitmap (most significant bit first).  What became zero is marked as well, and stays a
+ * hole in the file.  Where both are known to be zero nothing is read.
  *
  * Sectors are taken eight at a time, a whole byte of the bitmap: file systems and caches work in
  * 4 KiB anyway, and libvhdi (20210425) takes the clear bits behind a set one in the same byte for

@@ -3,9 +3,9 @@
  * Where a differencing VHD says its parent is.
  *
  * It says so up to nine times: a name in the header, and locators of several kinds, each a path in
- * the words of one system.  Relative paths and bare names are looked for beside the child.  Absolute
- * paths of Windows mean nothing here but for their last part; those of other systems are tried at
- * last.  Whether a file is the parent is decided by its unique id (parent.c).
+ * the words of one system.  Relative paths and bare names are looked for beside the child.
+ * Absolute paths of Windows mean nothing here but for their last part; those of other systems are
+ * tried at last.  Whether a file is the parent is decided by its unique id (parent.c).
  */
 #include <errno.h>
 #include <inttypes.h>

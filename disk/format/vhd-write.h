@@ -24,7 +24,7 @@ struct vhd_writer {
 	uint8_t *theirs; /* room for a piece of the parent */
 };
 
-/* Name, id and locators of the parent, from header.table_offset's end on; moves `next` past them. */
+/* Name, id and locators of the parent, from header.table_offset's end on; moves `next` past it. */
 int vhd_write_parent(struct vhd_writer *vhd, const struct vhd_create *create, struct error *err);
 
 /* Content of a differencing disk: the sectors that differ from the parent. */

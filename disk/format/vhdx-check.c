@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Verify the structure of a VHDX file: every BAT entry is sound and points inside the file, no two
- * blocks overlap, nor a block and a region or the log, and every partly present block has its sector
- * bitmap.  What the headers say was verified when the file was opened.
+ * blocks overlap, nor a block and a region or the log, and every partly present block has its
+ * sector bitmap.  What the headers say was verified when the file was opened.
  *
  * Called by one thread.  Everything in a VHDX starts at a whole MiB, so one bit for each MiB of the
  * file is enough to see overlaps: 16 MiB of memory for the largest disk there is, twice over.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The start of a VHDX file: two headers, of which the newer sound one counts, and two copies of the
- * region table, of which any sound one does ([MS-VHDX] 2.2).  Called once, by the thread that opens.
+ * region table, of which any sound one does ([MS-VHDX] 2.2).  Called once, by the thread that
+ * opens.
  */
 #include "disk/format/vhdx.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The metadata region of a VHDX file ([MS-VHDX] 2.6): a table of items, and the items.  Called once,
- * by the thread that opens.  An item that is required and not known is a feature that is not
+ * The metadata region of a VHDX file ([MS-VHDX] 2.6): a table of items, and the items.  Called
+ * once, by the thread that opens.  An item that is required and not known is a feature that is not
  * understood, and refused.
  */
 #include "disk/format/vhdx.h"

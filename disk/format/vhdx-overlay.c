@@ -6,8 +6,8 @@
  * Built once while opening; any thread reads after that.
  *
  * Building: the boundaries of all patches cut the file into intervals; the patches are painted from
- * the newest to the oldest, each onto what is still bare, and `skip` leaps over what is painted.  So
- * the work is that of sorting, however the log's writes overlap.
+ * the newest to the oldest, each onto what is still bare, and `skip` leaps over what is painted.
+ * So the work is that of sorting, however the log's writes overlap.
  */
 #include "disk/format/vhdx.h"
 

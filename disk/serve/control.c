@@ -6,8 +6,8 @@
  * a request may take long (verify) and must not keep another from being answered.  All of them also
  * wait on one eventfd, which becomes readable for good when the socket is closed.
  *
- * Trust: only this user and root can connect, and the peer's id is looked at too.  What they send is
- * bounded all the same: a line of CONTROL_MAX_REQUEST bytes, a minute of silence.
+ * Trust: only this user and root can connect, and the peer's id is looked at too.  What they send
+ * is bounded all the same: a line of CONTROL_MAX_REQUEST bytes, a minute of silence.
  */
 #include "disk/serve/control.h"
 
@@ -226,7 +226,7 @@ static void *accept_thread(void *arg)
 		if (fd >= 0)
 			admit(control, fd);
 		else if (errno == EMFILE || errno == ENFILE)
-			/* The connection stays readable: wait for a client to leave, not in a loop. */
+			/* It stays readable: wait for a client to leave, not in a loop. */
 			wait_readable(control, control->stop, 100);
 	}
 	for (size_t i = 0; i < CONTROL_MAX_CLIENTS; i++)
@@ -269,7 +269,7 @@ static int listen_at(const char *path, int *ret, struct error *err)
 		r = remove_stale(path, address, err);
 	if (r < 0)
 		return r;
-	/* Linux gives the file the mode that the socket has when it is bound: no gap to connect in. */
+	/* Linux gives the file the mode of the socket when it is bound: no gap to connect in. */
 	if (fchmod(fd, 0600) < 0 ||
 	    bind(fd, (const struct sockaddr *)&address->un, address->len) < 0 ||
 	    listen(fd, CONTROL_MAX_CLIENTS) < 0)

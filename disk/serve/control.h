@@ -31,14 +31,15 @@ typedef int (*control_handler)(void *arg, const json_t *request, json_t *reply, 
  */
 int control_serve(const char *path, control_handler handler, void *arg, struct control **ret,
                   struct error *err);
-/* Ends all connections once their requests are answered, and removes the socket.  NULL is allowed. */
+/* Ends all connections once their requests are answered; removes the socket.  NULL is allowed. */
 void control_close(struct control *control);
 DEFINE_CLEANUP(struct control *, control_close);
 
 /*
  * Send one request and wait for its answer, at most `timeout_ms` (-1: for ever).  -ECONNREFUSED or
  * -ENOENT when nobody listens, -ETIMEDOUT; -EREMOTEIO with the other side's sentence when it
- * answered with an error.  The caller keeps `request`, and owns *ret, which may be asked for with NULL.
+ * answered with an error.  The caller keeps `request`, and owns *ret, which may be asked for with
+ * NULL.
  */
 int control_call(const char *path, json_t *request, int timeout_ms, json_t **ret,
                  struct error *err);

@@ -2,10 +2,11 @@
 /*
  * A source over a regular file or a block device of this computer.
  *
- * The version is size and mtime, to the nanosecond. After each read the open file is looked at again: when its size
- * or mtime is no longer what it was, some of the bytes may be new ones, and the source is stale.
- * A file that was replaced by another under the same name is no concern: the open one is the old
- * one, whole.  A block device has no useful mtime; it is told by a sample and its size.
+ * The version is size and mtime, to the nanosecond.  After each read the open file is looked at
+ * again: when its size or mtime is no longer what it was, some of the bytes may be new ones, and
+ * the source is stale.  A file that was replaced by another under the same name is no concern: the
+ * open one is the old one, whole.  A block device has no useful mtime; it is told by a sample and
+ * its size.
  */
 #include <errno.h>
 #include <fcntl.h>

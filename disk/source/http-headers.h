@@ -23,7 +23,7 @@ struct http_content_range {
 /* RFC 9110, 14.4.  -EINVAL for anything else, first > last and last >= total included. */
 int http_parse_content_range(const char *text, struct http_content_range *ret);
 
-/* RFC 9110, 10.2.3: seconds, or a date that is compared with `now`.  At most an hour is believed. */
+/* RFC 9110, 10.2.3: seconds, or a date, compared with `now`.  At most an hour is believed. */
 int http_parse_retry_after(const char *text, time_t now, uint32_t *ret_seconds);
 
 /*

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A credentials file, and the look-up of a URL in it: the text up to the first NUL, then the URL. */
+/* A credentials file and the look-up of a URL in it: the text up to the first NUL, then the URL. */
 #include <stdlib.h>
 #include <string.h>
 

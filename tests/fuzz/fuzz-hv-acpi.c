@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Tables with good checksums and hostile contents.  Of the input each table takes a byte for its signature, two for the
- * bytes it has, and those; the first byte of all says which root pointer there is.
+ * Tables with good checksums and hostile contents.  Of the input each table takes a byte for its
+ * signature, two for the bytes it has, and those; the first byte of all says which root pointer
+ * there is.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Bytes of a guest, by the mode that the first byte chooses: a store as Zydis says, or none; and a length that
- * stays inside for what has no operands.
+ * Bytes of a guest, by the mode that the first byte chooses: a store as Zydis says, or none; and a
+ * length that stays inside for what has no operands.
  */
 #include <stdlib.h>
 

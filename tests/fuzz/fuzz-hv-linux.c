@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Hostile kernels on hostile maps in 32 MiB.  The input: eight bytes of choices, six for each range of the map and each descriptor of
- * UEFI's, and the kernel's file.
+ * Hostile kernels on hostile maps in 32 MiB.  The input: eight bytes of choices, six for each range
+ * of the map and each descriptor of UEFI's, and the kernel's file.
  */
 #include <stdlib.h>
 #include <string.h>

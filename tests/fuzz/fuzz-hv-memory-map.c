@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Changes of a memory map and searches in it, four bytes each, against one byte for each address. */
+/* Changes of a memory map and searches in it, four bytes each, against a byte for each address. */
 #include <stdlib.h>
 
 #include "base/bits.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What QEMU's monitor, or the guest's agent, may say.  The first byte chooses which; the others come
- * in pieces, each with its length before it, for both clients must put lines together.
+ * What QEMU's monitor, or the guest's agent, may say.  The first byte chooses which; the others
+ * come in pieces, each with its length before it, for both clients must put lines together.
  */
 #include <fcntl.h>
 #include <stdlib.h>

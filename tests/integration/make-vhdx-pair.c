@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Writes parent.vhdx and child.vhdx, a differencing disk, into the current directory: no other
- * program of the tests writes such a disk.  The child's block of zeros has nothing below it, because
- * libvhdi would show what is there, against the specification.
+ * program of the tests writes such a disk.  The child's block of zeros has nothing below it,
+ * because libvhdi would show what is there, against the specification.
  */
 #include <stdio.h>
 

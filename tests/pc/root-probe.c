@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a root session's shell cannot find out: the time stamp counter, CPUID leaves, and what some loops cost.
+ * What a root session's shell cannot find out: the time stamp counter, CPUID leaves, and what some
+ * loops cost.
  *
  *   probe ticks    the counter, as "pc: ticks N"
  *   probe leaf     who the hypervisor says it is: "pc: hypervisor NAME ABI RELEASE"
@@ -75,7 +76,7 @@ static void faults(void)
 	}
 }
 
-/* The least of some repeats, after one that warms up: the kernel has work of its own now and then. */
+/* The least of some repeats, after one to warm up: the kernel has work of its own now and then. */
 static void timed(const char *name, void (*loop)(void))
 {
 	unsigned long long least = ~0ull;

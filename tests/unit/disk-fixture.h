@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A disk over a raw image in memory, behind a source that does what a test tells it, and a real near
- * in a directory of its own.
+ * A disk over a raw image in memory, behind a source that does what a test tells it, and a real
+ * near in a directory of its own.
  */
 #ifndef TESTS_UNIT_DISK_FIXTURE_H
 #define TESTS_UNIT_DISK_FIXTURE_H
@@ -227,7 +227,7 @@ static void world_close(struct world *world)
 	world->disk = NULL;
 }
 
-/* A world of `size` far bytes, each block full of what differs from block to block; not open yet. */
+/* A world of `size` far bytes, no two blocks alike; not open yet. */
 static struct world *world_new(uint64_t size)
 {
 	struct world *world = calloc(1, sizeof(*world));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * One thread accepts, one thread for each connection answers.  Everything is under one lock but the
- * sending of bytes.  Who is held waits for the release or for the end of the server, never for time.
+ * sending of bytes.  Who is held waits for the release or for the end of the server, never for
+ * time.
  */
 #include "tests/unit/fault-server.h"
 

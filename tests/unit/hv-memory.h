@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A piece of physical memory for what reaches it through struct phys.  It is of its exact size, so that
- * AddressSanitizer sees every byte too far.
+ * A piece of physical memory for what reaches it through struct phys.  It is of its exact size, so
+ * that AddressSanitizer sees every byte too far.
  */
 #ifndef TESTS_UNIT_HV_MEMORY_H
 #define TESTS_UNIT_HV_MEMORY_H

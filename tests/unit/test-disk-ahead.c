@@ -149,7 +149,7 @@ TEST(a_boot_is_recorded_and_replayed_in_its_order)
 	other->parts.readahead = other->parts.sweep = true;
 	world_open(other);
 	wait_until_text(other, "trace", "replay", "done");
-	/* The first in the plan is the first that was read, and little more than that was fetched. */
+	/* The first in the plan is the first that was read, and little more was fetched. */
 	assert_int_equal(other->far.log[0].priority, SOURCE_TRACE);
 	assert_true(far_bytes(&other->far) <= (ARRAY_LEN(boot) + 4) * BLOCK);
 	far_set(&other->far, 0, EIO);

@@ -132,8 +132,8 @@ static const struct {
 };
 
 /*
- * Zydis refuses some behind 66, F2 or F3, or calls them something else; a processor that has exited for such an
- * instruction has taken the prefix, so that we do.
+ * Zydis refuses some behind 66, F2 or F3, or calls them something else; a processor that has exited
+ * for such an instruction has taken the prefix, so that we do.
  */
 TEST(instructions_without_operands_are_as_long_as_zydis_says)
 {

@@ -248,7 +248,10 @@ TEST(a_screen_that_cannot_be_is_left_alone)
 	boot.pitch = 160;
 	boot.height = 0;
 	assert_unused();
-	/* A palette; a pixel narrower or wider than any; a pitch too small; no room for one letter; a colour outside the pixel. */
+	/*
+	 * A palette; a pixel narrower or wider than any; a pitch too small; no room for one letter;
+	 * a colour outside the pixel.
+	 */
 	for (int fault = 0; fault < 7; fault++) {
 		begin_pixels(64, 32, 32, 0);
 		if (fault == 0)

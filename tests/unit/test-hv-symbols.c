@@ -219,7 +219,7 @@ TEST(a_backtrace_has_names_where_there_are_any)
 {
 	uint64_t rbp = stack_of(3);
 
-	/* Return addresses: right behind a function that does not return is the next one's start. */
+	/* Return addresses: right behind a function that does not return the next one starts. */
 	early_stack[5] = 0xFFFFFFFF80000200;
 	early_stack[9] = 0x1234;
 	backtrace_print(0xFFFFFFFF80000010, rbp);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Page tables against a slow model: an array with what each page of a small address space is mapped to.
+ * Page tables against a slow model: an array with what each page of a small address space is mapped
+ * to.
  */
 #include "tests/unit/unit.h"
 

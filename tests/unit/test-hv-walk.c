@@ -13,7 +13,10 @@
 #define P    1u
 #define PS   0x80u
 
-/* A paging mode as the manual's pictures have it: of each level the shift and bits of the index, and may its entry map? */
+/*
+ * A paging mode as the manual's pictures have it: of each level the shift and bits of the index,
+ * and may its entry map?
+ */
 struct mode {
 	const char *name;
 	uint64_t cr4, efer, cr3_mask;

@@ -44,7 +44,7 @@ act##n##_cpuid:        xorl %ecx, %ecx; cpuid; movl %ebx, %eax;        jmp *%r##
 	.code64
 	ACTS(64, r, )
 
-	/* In a segment that begins at SEGMENT: there code has other addresses than it is linked for. */
+	/* In a segment that begins at SEGMENT: code has other addresses there than the linker's. */
 	.code16
 act16_cpuid_segment:
 	ljmp	$SEGMENT >> 4, $1f - SEGMENT
@@ -79,10 +79,12 @@ act_\name:
 
 	.section .rodata
 	.balign 4
-	.irp	name, read, write, run, push, add, exchange, string_read, string_write, port_read, port_write
+	.irp	name, read, write, run, push, add, exchange, string_read, \
+		string_write, port_read, port_write
 	act	\name
 	.endr
-	.irp	name, port, undefined, wait, vmrun, vmmcall, vmload, vmsave, stgi, clgi, skinit, invlpga, cpuid, cpuid_segment
+	.irp	name, port, undefined, wait, vmrun, vmmcall, vmload, vmsave, stgi, clgi, \
+		skinit, invlpga, cpuid, cpuid_segment
 	act	\name
 	.endr
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What must end the machine.  Each is a run of its own, chosen by end=HOW; tests/pc/hostile.sh looks at
- * what the hypervisor says.
+ * What must end the machine.  Each is a run of its own, chosen by end=HOW; tests/pc/hostile.sh
+ * looks at what the hypervisor says.
  */
 #include "tests/pc/hostile/hostile.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From the loader to C: the image goes home to 16 MiB wherever it was put, keeps the zero page, and enters
- * 64-bit mode on tables that map the first 4 GiB to themselves, for ring 3 as well.
+ * From the loader to C: the image goes home to 16 MiB wherever it was put, keeps the zero page, and
+ * enters 64-bit mode on tables that map the first 4 GiB to themselves, for ring 3 as well.
  */
 #include "tests/pc/hostile/layout.h"
 

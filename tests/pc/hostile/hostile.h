@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hostile root: a kernel that runs on every processor and does what a root should not.  Each thing
- * it tries is a row of a table (struct test); main.c runs all rows on one processor after the other,
- * while the others serve what a row asks of them (processor.c).
+ * The hostile root: a kernel that runs on every processor and does what a root should not.  Each
+ * thing it tries is a row of a table (struct test); main.c runs all rows on one processor after the
+ * other, while the others serve what a row asks of them (processor.c).
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -52,7 +52,10 @@ struct cpu {
 	struct tss tss __attribute__((aligned(8)));
 	uint8_t user_ports[8]; /* the I/O map of ring 3 */
 
-	/* What another asks of this one: `job` is set last, and taken first; `busy` lasts until it is done. */
+	/*
+	 * What another asks of this one: `job` is set last, and taken first; `busy` lasts until it
+	 * is done.
+	 */
 	void (*job)(struct cpu *cpu, uint64_t argument);
 	uint64_t job_argument;
 	bool busy;
@@ -156,9 +159,9 @@ uint64_t cpu_kicks(const struct cpu *cpu);
 /* paging.c */
 enum page_size { PAGE_4K, PAGE_2M, PAGE_4M, PAGE_1G };
 #define WINDOW 0x80000000u
-/* Makes `physical` visible in the window of the mode, through a page of this size; returns the address. */
+/* Makes `physical` visible in the mode's window, by a page of this size; returns the address. */
 uint32_t window(uint32_t mode, uint32_t size, uint32_t physical);
-/* Lets a walk for the window's first page go through a table at `physical`; level 1 is a page table. */
+/* Lets a walk for the window's first page go through a table at `physical`; 1 is a page table. */
 void window_table(uint32_t mode, uint32_t level, uint32_t physical);
 uint32_t window_root(uint32_t mode);
 /* In long mode 1 GiB of any address. */
@@ -187,8 +190,8 @@ extern const struct act act_read, act_write, act_run, act_push, act_add, act_exc
 	act_vmsave, act_stgi, act_clgi, act_skinit, act_invlpga, act_vmmcall, act_cpuid, act_port,
 	act_undefined, act_wait, act_cpuid_segment;
 /*
- * Does the act in that mode: EBX is the address, EAX the value, EDX the port.  True when it came to its
- * end.
+ * Does the act in that mode: EBX is the address, EAX the value, EDX the port.  True when it came to
+ * its end.
  */
 bool act(struct cpu *cpu, uint32_t mode, const struct act *act, uint32_t address, uint32_t value,
          uint32_t port);

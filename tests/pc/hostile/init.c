@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* INIT and SIPI: taking processors from the root's code and giving them back, never from the hypervisor. */
+/* INIT and SIPI: they take processors from the root's code, but never from the hypervisor. */
 #include "tests/pc/hostile/hostile.h"
 
 #define INIT          0x4500u

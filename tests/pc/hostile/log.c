@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the hypervisor says about all this: each denial is a line of its log or counted as left out, and
- * in the end it is as it was.
+ * What the hypervisor says about all this: each denial is a line of its log or counted as left out,
+ * and in the end it is as it was.
  */
 #include "tests/pc/hostile/hostile.h"
 
@@ -39,7 +39,7 @@ static const char *find(const char *in, const char *what)
 	return NULL;
 }
 
-/* Adds the news to what was told and what was left out.  A line is its level, one digit, and a text. */
+/* Adds the news to what was told and left out.  A line is its level, one digit, and a text. */
 static void tell(uint64_t *told, uint64_t *skipped)
 {
 	for (const char *line = news.text; *line; line = find(line, "\n") + 1) {
@@ -60,7 +60,7 @@ static void be_denied(struct cpu *cpu)
 	act(cpu, MODE_LONG, &act_read, (uint32_t)info.memory_base, 0, 0);
 }
 
-/* Until a line passes: with it comes how many were left out before, and from then on all are known. */
+/* Until a line passes: it says how many were left out before, and from then on all are known. */
 static uint64_t pass_one(struct cpu *cpu, uint64_t from)
 {
 	for (uint64_t n = 1; n < 100000000; n++) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What must run below 1 MiB: where processors start, and the way into the other modes of the processor and
- * back.  An act (acts.S) runs there with its address in EBX, a value in EAX, and EDI to jump to
- * when it is done; what traps instead leaves vector, error code and EIP in `mode_result`.
+ * What must run below 1 MiB: where processors start, and the way into the other modes of the
+ * processor and back.  An act (acts.S) runs there with its address in EBX, a value in EAX, and EDI
+ * to jump to when it is done; what traps instead leaves vector, error code and EIP in
+ * `mode_result`.
  */
 #include "tests/pc/hostile/layout.h"
 

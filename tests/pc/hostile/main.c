@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Options, on the kernel's command line: cpus=N (there are as many), bare (there is no hypervisor),
- * only=SUITE,SUITE…, single (one thread emulates all processors), end=HOW (end the machine that way,
- * ends.c).  The result is TAP on the first serial port, and by QEMU's isa-debug-exit the status 1 if
- * all is well and 3 if not.
+ * only=SUITE,SUITE…, single (one thread emulates all processors), end=HOW (end the machine that
+ * way, ends.c).  The result is TAP on the first serial port, and by QEMU's isa-debug-exit the
+ * status 1 if all is well and 3 if not.
  */
 #include "tests/pc/hostile/hostile.h"
 

@@ -56,7 +56,7 @@ static bool give_gp(struct cpu *cpu, const struct test *test)
 	return true;
 }
 
-/* Nothing is there, which is a device: the processor reads ones and nobody objects, whoever is first. */
+/* Nothing is there, a device: the processor reads ones and nobody objects, whoever is first. */
 static bool beyond(struct cpu *cpu, const struct test *test)
 {
 	uint64_t middle = (UINT64_C(1) << (cpuid(0x80000008, 0).a & 0xff)) / 2;

@@ -2,10 +2,10 @@
 /*
  * NMIs of the root: each comes once, none within another before its IRET.
  *
- * QEMU that emulates each processor by a thread of its own can lose an NMI that comes to a processor
- * while this one leaves the guest (7.2's do_vmexit changes interrupt_request without its lock).  So
- * nothing is sent to another processor here before that has come back from the last NMI, but where
- * the option "single" says that there is one thread.
+ * QEMU that emulates each processor by a thread of its own can lose an NMI that comes to a
+ * processor while this one leaves the guest (7.2's do_vmexit changes interrupt_request without its
+ * lock).  So nothing is sent to another processor here before that has come back from the last NMI,
+ * but where the option "single" says that there is one thread.
  */
 #include "tests/pc/hostile/hostile.h"
 
@@ -104,7 +104,7 @@ static bool held(struct cpu *cpu, const struct test *test)
 	linger();
 	if (within != 0 || cpu->nested_nmis != 0)
 		return say(&cpu->why, "%u came within another", within + cpu->nested_nmis);
-	/* It came where the first one's IRET went, and not with the flag that the hypervisor stepped by. */
+	/* It came where the first one's IRET went, without the flag the hypervisor stepped by. */
 	if (cpu->nmi_rflags & TRAP_FLAG)
 		return say(&cpu->why, "the NMI saw the trap flag set");
 	if (cpu->nmi_rip >= (uintptr_t)on_trap_entry && cpu->nmi_rip < (uintptr_t)on_trap_exit)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The window: two pages, one behind the other, in every mode's tables: there tests put what they want. */
+/* The window: two pages side by side in every mode's tables, where tests put what they want. */
 #include "tests/pc/hostile/hostile.h"
 
 #define ENTRY      0x7u /* present, writable, for ring 3 too */

@@ -34,7 +34,7 @@ static bool serve_once(struct cpu *self)
 	return true;
 }
 
-/* Halted until then: the emulator's host has better things to do than to run processors that wait. */
+/* Halted until then: the emulator's host has better to do than to run processors that wait. */
 __attribute__((noreturn)) static void serve(struct cpu *self)
 {
 	for (;;) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Games with control, debug and other registers, in which the hypervisor must neither fall nor be noticed. */
+/* Games with control, debug and other registers: the hypervisor neither falls nor is noticed. */
 #include "tests/pc/hostile/hostile.h"
 
 #define DR6_BS     (1u << 14)
@@ -96,7 +96,7 @@ static bool xcr0_kept(struct cpu *cpu, const struct test *test)
 	           (unsigned long long)sse);
 }
 
-/* Breakpoints on addresses of the hypervisor's own space are the root's registers, and nobody else's. */
+/* Breakpoints on addresses of the hypervisor's own space are the root's, and nobody else's. */
 static bool debug_registers_kept(struct cpu *cpu, const struct test *test)
 {
 	const uint64_t addresses[] = { UINT64_C(0xffff800000000000) + info.memory_base,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The first kilobyte of the bzImage: the header of the Linux boot protocol (the kernel's
- * Documentation/arch/x86/boot.rst), and what a loader that starts kernels in real mode runs.  It makes
- * the zero page and goes to the 32-bit entry, where other loaders begin.
+ * Documentation/arch/x86/boot.rst), and what a loader that starts kernels in real mode runs.  It
+ * makes the zero page and goes to the 32-bit entry, where other loaders begin.
  */
 #define ZERO_PAGE 0x30000
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The first 4 GiB mapped to themselves in pages of 2 MiB, for ring 3 too: the tables everything begins and ends on. */
+/*
+ * The first 4 GiB mapped to themselves in pages of 2 MiB, for ring 3 too: the tables everything
+ * begins and ends on.
+ */
 	.data
 	.balign 4096
 	.globl	page_tables

@@ -52,7 +52,10 @@ recover:
 	mov	%eax, %ss
 	jmp	recovered
 
-/* bool survive(struct cpu *cpu, void (*end)(void)): end(), and true when this processor came back by SIPI. */
+/*
+ * bool survive(struct cpu *cpu, void (*end)(void)): end(), and true when this processor came back
+ * by SIPI.
+ */
 	.globl	survive
 survive:
 	save

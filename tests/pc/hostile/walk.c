@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the processor itself reads and writes, in the hypervisor's memory: page tables, descriptors,
- * gates, stacks, task states.  A table lies across two pages, of which one is the hypervisor's and the
- * other ours, so that there is still a way to handle the #GP.
+ * gates, stacks, task states.  A table lies across two pages, of which one is the hypervisor's and
+ * the other ours, so that there is still a way to handle the #GP.
  */
 #include "tests/pc/hostile/hostile.h"
 

@@ -50,7 +50,7 @@ void commit_mark_map(struct near *near, uint64_t group)
 
 void commit_mark_data(struct near *near)
 {
-	__atomic_store_n(&near->commit.data_dirty, true, __ATOMIC_SEQ_CST);
+	raise_flag(near, &near->commit.data_dirty);
 }
 
 void commit_mark_cache(struct near *near)
@@ -292,24 +292,20 @@ static void settle(struct near *near, bool all)
 	pthread_mutex_unlock(&commit->work);
 }
 
-/*
- * Is there something for the thread to do?  Blocks overwritten in place are not: they are in the
- * file, where only a power cut can take them back, and nobody has flushed them.  To write them back
- * is the kernel's business; to do it every second would make every guest that writes wait for it.
- */
 static bool layer_work(struct near *near)
 {
 	struct near_commit *commit = &near->commit;
 
 	return near->top && !flag_get(&commit->failed) &&
-	       (flag_get(&commit->map_dirty) || flag_get(&commit->any_unsettled));
+	       (flag_get(&commit->data_dirty) || flag_get(&commit->map_dirty) ||
+	        flag_get(&commit->any_unsettled));
 }
 
 void commit_tick(struct near *near)
 {
 	struct near_commit *commit = &near->commit;
 
-	if (layer_work(near) && flag_get(&commit->map_dirty)) {
+	if (layer_work(near)) {
 		pthread_mutex_lock(&commit->lock);
 		commit_once(near);
 		pthread_mutex_unlock(&commit->lock);

@@ -36,11 +36,11 @@ struct near_options {
 	const char *cache_name; /* of its files, when it is not "cache" */
 	/* Directories with layer.data and layer.map, bottom first; all but the last are frozen. */
 	const char *const *layer_dirs;
-	size_t n_layers;      /* 0: every write fails with -EROFS; at most NEAR_MAX_LAYERS */
-	uint8_t image_id[32]; /* what cache and layers must belong to */
-	uint64_t size;        /* of the virtual disk, bytes, a multiple of 512 */
-	uint32_t commit_ms;   /* commit changed maps at least this often without a flush [1000] */
-	uint32_t memory_mib;  /* of maps held in memory, about 1 MiB for 800 MiB of disk [64] */
+	size_t n_layers;          /* 0: every write fails with -EROFS; at most NEAR_MAX_LAYERS */
+	uint8_t image_id[32];     /* what cache and layers must belong to */
+	uint64_t size;            /* of the virtual disk, bytes, a multiple of 512 */
+	uint32_t commit_ms;       /* commit at least this often without a flush [1000] */
+	uint32_t memory_mib;      /* of maps held in memory, about 1 MiB for 800 MiB of disk [64] */
 	const struct near_io *io; /* near-io.h; NULL: the kernel */
 };
 

@@ -10,9 +10,6 @@
 #include "hypervisor/core/panic.h"
 #include "hypervisor/core/x86.h"
 
-#define DR6_BS       (1u << 14)
-#define MISC1_IRET   (1u << 20)
-#define EXCEPTION_DB (1u << VECTOR_DB)
 /* PM1_CNT bit 13, in its upper byte; SLP_TYP are bits 10 to 12 (ACPI 6.5, 4.8.3.2.1). */
 #define SLEEP_ENABLE 0x20u
 
@@ -36,7 +33,9 @@ static void on_iret(struct cpu *cpu, struct vmcb *vmcb)
 
 	count(cpu, SILL_EXIT_IRET);
 	vmcb->intercepts[WORD_MISC1] &= ~MISC1_IRET;
-	svm->stepping = true;
+	svm->root_steps = vmcb->rflags & RFLAGS_TF;
+	svm->root_dr6 = vmcb->dr6;
+	vmcb->dr6 = DR6_CLEAR;
 	vmcb->rflags |= RFLAGS_TF;
 	vmcb->intercepts[WORD_EXCEPTIONS] |= EXCEPTION_DB;
 }
@@ -44,14 +43,18 @@ static void on_iret(struct cpu *cpu, struct vmcb *vmcb)
 static void on_debug(struct cpu *cpu, struct vmcb *vmcb)
 {
 	struct svm *svm = svm_of(cpu);
+	uint64_t causes = vmcb->dr6 & DR6_CAUSES;
 
 	count(cpu, SILL_EXIT_IRET);
-	vmcb->intercepts[WORD_EXCEPTIONS] &= ~EXCEPTION_DB;
-	svm->stepping = false;
-	svm->nmi_masked = false;
-	/* The step was ours; a breakpoint that was hit with it is the root's. */
-	vmcb->dr6 &= ~(uint64_t)DR6_BS;
-	if (vmcb->dr6 & 0xF)
+	/* Without a step the IRET has not been done: it faulted, and its handler met a breakpoint. */
+	if (causes & DR6_BS) {
+		vmcb->intercepts[WORD_EXCEPTIONS] &= ~EXCEPTION_DB;
+		svm->nmi_masked = false;
+		if (!svm->root_steps)
+			causes &= ~(uint64_t)DR6_BS;
+	}
+	vmcb->dr6 = (vmcb->dr6 & ~(uint64_t)DR6_BS) | svm->root_dr6 | causes;
+	if (causes)
 		svm_inject(cpu, VECTOR_DB, 0);
 }
 
@@ -191,8 +194,8 @@ static bool apic_store(struct cpu *cpu, struct vmcb *vmcb, uint32_t offset)
 	svm_state(cpu, &state);
 	cpu->regs.r[REG_RAX] = vmcb->rax;
 	cpu->regs.r[REG_RSP] = vmcb->rsp;
-	if (!decode_store(&state, &cpu->regs, bytes,
-	                  guest_fetch(&machine.root_memory, &state, bytes), &store))
+	if (!decode_store(&state, &cpu->regs, bytes, guest_fetch(&machine.root_code, &state, bytes),
+	                  &store))
 		return false;
 	old = *(volatile uint32_t *)(DIRECT_BASE + APIC_BASE_DEFAULT + offset);
 	apic_root_write(cpu, offset, store.value);

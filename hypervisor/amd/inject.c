@@ -5,10 +5,6 @@
 #include "hypervisor/core/machine.h"
 #include "hypervisor/core/x86.h"
 
-#define DR6_BS       (1u << 14)
-#define MISC1_IRET   (1u << 20)
-#define EXCEPTION_DB (1u << VECTOR_DB)
-
 /* Exceptions that push an error code; those that make #DF of a second one (APM 2, table 8-3). */
 #define HAS_CODE(vector)   (1u << (vector)&0x60227D00u)
 #define IS_SERIOUS(vector) (1u << (vector)&0x60207C01u)
@@ -78,7 +74,7 @@ void svm_skip(struct cpu *cpu, const uint8_t *opcode, unsigned int opcode_size)
 		length = (unsigned int)(vmcb->next_rip - vmcb->rip);
 	} else {
 		svm_state(cpu, &state);
-		count = guest_fetch(&machine.root_memory, &state, bytes);
+		count = guest_fetch(&machine.root_code, &state, bytes);
 		length = decode_plain(&state, bytes, count, opcode, opcode_size);
 	}
 	if (length == 0 || length > INSTRUCTION_MAX)

@@ -6,8 +6,8 @@
 #include "hypervisor/core/log.h"
 #include "hypervisor/core/x86.h"
 
-/* SYSCFG: SME, SNP and its virtual machine protection. */
-#define SYSCFG_ENCRYPTION                        (UINT64_C(7) << 23)
+/* SYSCFG: what TOP_MEM and TOP_MEM2 say, then SME, SNP and its virtual machine protection. */
+#define SYSCFG_MEMORY                            (UINT64_C(0x3F) << 20)
 
 #define LIST_MSR(number, read, write, name, why) { number, read, write },
 static const struct {
@@ -57,9 +57,11 @@ static bool write_apic_base(struct svm *svm, uint64_t value)
 	if ((value ^ now) & (APIC_BASE_ADDRESS | APIC_BASE_BSP))
 		return false;
 	if (!(value & APIC_BASE_EN)) {
+		if (value & APIC_BASE_EXTD)
+			return false;
 		/* We need it for our NMIs: it stays on, and the root does not see that. */
 		svm->apic_off = true;
-		return !(value & APIC_BASE_EXTD);
+		return true;
 	}
 	/* The way from x2APIC back leads over off (SDM volume 3, 11.12.5). */
 	if ((now & APIC_BASE_EXTD) && !(value & APIC_BASE_EXTD)) {
@@ -90,7 +92,7 @@ static bool write_msr(struct cpu *cpu, uint32_t msr, uint64_t value)
 		apic_root_icr(cpu, value);
 		return true;
 	case MSR_SYSCFG:
-		if (!rdmsr_safe(msr, &now) || ((value ^ now) & SYSCFG_ENCRYPTION))
+		if (!rdmsr_safe(msr, &now) || ((value ^ now) & SYSCFG_MEMORY))
 			return false;
 		return wrmsr_safe(msr, value);
 	case MSR_TOP_MEM:

@@ -146,7 +146,7 @@ static void root_start(struct cpu *cpu, const struct cpu_start *start)
 	vmcb->cpl = 0;
 	vmcb->efer = EFER_SVME;
 	vmcb->cr2 = vmcb->cr3 = vmcb->cr4 = 0;
-	vmcb->dr6 = 0xFFFF0FF0;
+	vmcb->dr6 = DR6_CLEAR;
 	vmcb->dr7 = 0x400;
 	vmcb->rflags = RFLAGS_FIXED;
 	vmcb->rsp = vmcb->rax = 0;
@@ -156,7 +156,7 @@ static void root_start(struct cpu *cpu, const struct cpu_start *start)
 	vmcb->intercepts[WORD_EXCEPTIONS] = vmcb->intercepts[WORD_MISC1] =
 		vmcb->intercepts[WORD_MISC2] = 0;
 	AMD_TRAPS(INTERCEPT)
-	svm->nmi_masked = svm->stepping = false;
+	svm->nmi_masked = false;
 	__asm__ volatile("vmload %0" ::"a"(svm->vmcb_address) : "memory");
 }
 

@@ -16,9 +16,16 @@ struct svm {
 	uint64_t vmcb_address; /* physical */
 	uint64_t host_save;
 	bool nmi_masked; /* the root is in its NMI handler */
-	bool stepping;   /* over the IRET that ends it */
-	bool apic_off;   /* the root thinks that it has turned its local APIC off */
+	bool root_steps; /* the trap flag was the root's when we stepped over the IRET that ends it */
+	uint64_t root_dr6; /* and what DR6 had before */
+	bool apic_off;     /* the root thinks that it has turned its local APIC off */
 };
+
+#define MISC1_IRET   (1u << 20)
+#define EXCEPTION_DB (1u << VECTOR_DB)
+#define DR6_CLEAR    0xFFFF0FF0u
+#define DR6_BS       (1u << 14)
+#define DR6_CAUSES   0xE00Fu /* a step, breakpoints, DR7.GD, a task switch */
 
 /* What this PC's processors have; the same on all of them. */
 struct svm_features {

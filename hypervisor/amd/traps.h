@@ -37,19 +37,19 @@
 	     "for one instruction, the IRET that ends an NMI handler")
 
 /* MSR(number, read, write, what, why) */
-#define AMD_MSRS(MSR)                                                                          \
-	MSR(MSR_APIC_BASE, 1, 1, "APIC_BASE",                                                  \
-	    "the local APIC must not move, nor be turned off while we need it")                \
-	MSR(MSR_X2APIC_ICR, 0, 1, "x2APIC ICR", "INIT and SIPI")                               \
-	MSR(MSR_EFER, 1, 1, "EFER", "SVME is always set and never seen")                       \
-	MSR(MSR_SYSCFG, 0, 1, "SYSCFG", "memory encryption would change what our tables mean") \
-	MSR(MSR_TOP_MEM, 0, 1, "TOP_MEM", "would take RAM away from under us")                 \
-	MSR(MSR_TOP_MEM2, 0, 1, "TOP_MEM2", "would take RAM away from under us")               \
-	MSR(MSR_SMM_BASE, 0, 1, "SMM_BASE", "system management mode sees all memory")          \
-	MSR(MSR_SMM_ADDRESS, 0, 1, "SMM_ADDR", "system management mode sees all memory")       \
-	MSR(MSR_SMM_MASK, 0, 1, "SMM_MASK", "system management mode sees all memory")          \
-	MSR(MSR_VM_CR, 1, 1, "VM_CR", "AMD-V is not the root's")                               \
-	MSR(MSR_VM_HSAVE_PA, 1, 1, "VM_HSAVE_PA", "where the processor keeps our state")       \
+#define AMD_MSRS(MSR)                                                                           \
+	MSR(MSR_APIC_BASE, 1, 1, "APIC_BASE",                                                   \
+	    "the local APIC must not move, nor be turned off while we need it")                 \
+	MSR(MSR_X2APIC_ICR, 0, 1, "x2APIC ICR", "INIT and SIPI")                                \
+	MSR(MSR_EFER, 1, 1, "EFER", "SVME is always set and never seen")                        \
+	MSR(MSR_SYSCFG, 0, 1, "SYSCFG", "would encrypt memory, or take RAM away from under us") \
+	MSR(MSR_TOP_MEM, 0, 1, "TOP_MEM", "would take RAM away from under us")                  \
+	MSR(MSR_TOP_MEM2, 0, 1, "TOP_MEM2", "would take RAM away from under us")                \
+	MSR(MSR_SMM_BASE, 0, 1, "SMM_BASE", "system management mode sees all memory")           \
+	MSR(MSR_SMM_ADDRESS, 0, 1, "SMM_ADDR", "system management mode sees all memory")        \
+	MSR(MSR_SMM_MASK, 0, 1, "SMM_MASK", "system management mode sees all memory")           \
+	MSR(MSR_VM_CR, 1, 1, "VM_CR", "AMD-V is not the root's")                                \
+	MSR(MSR_VM_HSAVE_PA, 1, 1, "VM_HSAVE_PA", "where the processor keeps our state")        \
 	MSR(MSR_SVM_KEY, 1, 1, "SVM_KEY", "AMD-V is not the root's")
 
 #endif

@@ -55,10 +55,25 @@ static void *early_window(const struct phys *phys, uint64_t base, uint64_t size)
 
 static const struct phys early_memory = { early_window };
 
+/* Of our own direct map. */
+static uint64_t mapped_end(void)
+{
+	return max_u64(round_up(memory_map_end(&boot.map), LARGE_PAGE), 4 * GIB);
+}
+
 static void *root_window(const struct phys *phys, uint64_t base, uint64_t size)
 {
 	(void)phys;
 	return frames_reachable(&machine.frames, base, size) ? (void *)(DIRECT_BASE + base) : NULL;
+}
+
+static void *code_window(const struct phys *phys, uint64_t base, uint64_t size)
+{
+	(void)phys;
+	return range_inside(base, size, mapped_end()) &&
+	                       frames_fetchable(&machine.frames, base, size)
+	               ? (void *)(DIRECT_BASE + base)
+	               : NULL;
 }
 
 /* As soon as it is mapped: if it is all between these. */
@@ -122,11 +137,6 @@ static void choose_vendor(uint32_t load)
 	}
 	log_line(LOG_WARNING, "%s: the root starts WITHOUT the hypervisor", why.text);
 	start_unprotected(load);
-}
-
-static uint64_t mapped_end(void)
-{
-	return max_u64(round_up(memory_map_end(&boot.map), LARGE_PAGE), 4 * GIB);
 }
 
 static unsigned int largest_nested(void)
@@ -327,6 +337,7 @@ static __attribute__((noreturn)) void start_root(void)
 	            frames, &machine.map);
 	frames_take(&machine.frames, machine.own.base, machine.own.size);
 	machine.root_memory = (struct phys){ root_window };
+	machine.root_code = (struct phys){ code_window };
 	make_nested_tables();
 	prepare_processors();
 	start_processors();

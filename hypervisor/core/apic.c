@@ -135,7 +135,8 @@ static bool command(struct cpu *self, uint32_t low, uint32_t destination, bool x
 	for (uint32_t i = 0; i < cpu_count; i++) {
 		struct cpu *cpu = cpu_at(i);
 
-		if (!apic_is_target(low, destination, x2, self->apic_id, cpu->apic_id))
+		if (__atomic_load_n(&cpu->state, __ATOMIC_ACQUIRE) == SILL_CPU_ABSENT ||
+		    !apic_is_target(low, destination, x2, self->apic_id, cpu->apic_id))
 			continue;
 		if (act == APIC_INIT)
 			init(cpu);

@@ -64,10 +64,10 @@ bool cpu_answer_nmi(struct cpu *cpu);
 uint8_t cpu_wait_for_sipi(struct cpu *cpu);
 
 /*
- * Starts every processor but this one into vendor->cpu_start and its wait.  Returns how many there
- * are then.
+ * Starts every processor but this one into vendor->cpu_start and its wait; one that does not come
+ * stays ABSENT.
  */
-bool cpus_start(uint64_t trampoline_page);
+void cpus_start(uint64_t trampoline_page);
 
 /* trap-entry.S */
 void cpu_wait(const volatile uint32_t *word);

@@ -51,7 +51,7 @@ enum frame_state frames_state(const struct frames *frames, uint64_t frame)
 	return load(frames, frame) >> FRAME_SHIFT;
 }
 
-bool frames_reachable(const struct frames *frames, uint64_t base, uint64_t size)
+static bool all_in(const struct frames *frames, uint64_t base, uint64_t size, uint32_t states)
 {
 	uint64_t end;
 
@@ -60,12 +60,20 @@ bool frames_reachable(const struct frames *frames, uint64_t base, uint64_t size)
 	if (__builtin_add_overflow(base, size, &end))
 		return false;
 	for (uint64_t f = base / PAGE_SIZE; f <= (end - 1) / PAGE_SIZE; f++) {
-		enum frame_state state = frames_state(frames, f);
-
-		if (state != FRAME_ROOT && state != FRAME_LENT)
+		if (!(states >> frames_state(frames, f) & 1))
 			return false;
 	}
 	return true;
+}
+
+bool frames_reachable(const struct frames *frames, uint64_t base, uint64_t size)
+{
+	return all_in(frames, base, size, 1u << FRAME_ROOT | 1u << FRAME_LENT);
+}
+
+bool frames_fetchable(const struct frames *frames, uint64_t base, uint64_t size)
+{
+	return all_in(frames, base, size, 1u << FRAME_ROOT | 1u << FRAME_LENT | 1u << FRAME_DEVICE);
 }
 
 /*

@@ -36,6 +36,9 @@ enum frame_state frames_state(const struct frames *frames, uint64_t frame);
 /* All of [base, base + size) is RAM that the root reaches.  size 0: yes.  Never wraps. */
 bool frames_reachable(const struct frames *frames, uint64_t base, uint64_t size);
 
+/* The same, or ROM, or memory of the firmware: where the root may have its code. */
+bool frames_fetchable(const struct frames *frames, uint64_t base, uint64_t size);
+
 /* ROOT → LENT(1), LENT(n) → LENT(n + 1); and back.  `session` is 1…FRAME_COUNT_MAX. */
 bool frame_lend(struct frames *frames, uint64_t frame);
 bool frame_unlend(struct frames *frames, uint64_t frame);

@@ -23,6 +23,7 @@ struct machine {
 		nested_all;      /* the leaf bits for a page the root may read, and for any other */
 	uint64_t physical_end;   /* 2 to the physical address bits */
 	struct phys root_memory; /* RAM that the root reaches */
+	struct phys root_code;   /* that, ROM, and the firmware's memory: what it may execute */
 	uint16_t sleep_port[2];  /* refused to the root with this sleep type; 0: none */
 	uint8_t sleep_type[2];
 };

@@ -93,15 +93,14 @@ static bool started(struct cpu *cpu, uint64_t microseconds)
 	return false;
 }
 
-bool cpus_start(uint64_t trampoline_page)
+void cpus_start(uint64_t trampoline_page)
 {
 	uint8_t *page = (uint8_t *)(DIRECT_BASE + trampoline_page);
 	uint32_t page32 = (uint32_t)trampoline_page;
 	static uint8_t before[PAGE_SIZE];
-	bool all = true;
 
 	if (cpu_count == 1)
-		return true;
+		return;
 	memcpy(before, page, PAGE_SIZE);
 	memcpy(page, trampoline, (size_t)(trampoline_end - trampoline));
 	put(page, trampoline_gdt + 2, page32 + (uint32_t)(trampoline_gdt - trampoline), 4);
@@ -118,12 +117,9 @@ bool cpus_start(uint64_t trampoline_page)
 		put(page, trampoline_stack, (uint64_t)cpu, 8);
 		for (int attempt = 0; attempt < 2 && !started(cpu, attempt ? 200000 : 0); attempt++)
 			apic_send(cpu->apic_id, ICR_SIPI | ICR_ASSERT | page32 >> 12);
-		if (!started(cpu, 2000000)) {
+		if (!started(cpu, 2000000))
 			log_line(LOG_ERROR, "the processor with APIC ID %u does not start",
 			         cpu->apic_id);
-			all = false;
-		}
 	}
 	memcpy(page, before, PAGE_SIZE);
-	return all;
 }

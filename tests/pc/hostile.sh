@@ -85,14 +85,14 @@ ends()
 }
 
 hostile one "1 processor" 1 ""
-hostile two "2 processors" 2 ""
-hostile single "3 processors of one thread" 3 "only=nmi,init single" --single
+hostile two "2 processors" 2 "" --threads
+hostile single "3 processors of one thread" 3 "only=nmi,init single"
 if [ -n "${FULL:-}" ]; then
-	hostile four "4 processors" 4 ""
-	hostile large "4 processors and 6 GiB" 4 "only=memory" --memory 6144
+	hostile four "4 processors" 4 "" --threads
+	hostile large "4 processors and 6 GiB" 4 "only=memory" --threads --memory 6144
 fi
 if [ -z "${BARE:-}" ]; then
-	BARE=1 hostile bare "2 processors of a bare PC" 2 ""
+	BARE=1 hostile bare "2 processors of a bare PC" 2 "" --threads
 	prove "the hypervisor's log says what the root did" the_log_says_what_the_root_did
 	prove "the hypervisor's log is limited" the_log_is_limited
 	while read -r how regex; do

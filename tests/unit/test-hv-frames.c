@@ -129,6 +129,19 @@ TEST(only_ram_of_the_root_is_reachable)
 	assert_false(frames_reachable(&frames, 0, 3 * 4096));
 }
 
+TEST(the_root_may_have_code_in_rom_and_not_in_what_is_ours)
+{
+	make();
+	assert_true(frame_lend(&frames, 1));
+	assert_true(frame_donate(&frames, 2, 1));
+	assert_true(frames_fetchable(&frames, 0, 2 * 4096));
+	assert_false(frames_fetchable(&frames, 2 * 4096 - 1, 2));
+	assert_true(frames_fetchable(&frames, 3 * 4096, 21 * 4096));
+	assert_false(frames_fetchable(&frames, 24 * 4096 - 1, 2));
+	assert_true(frames_fetchable(&frames, UINT64_C(1) << 40, 15));
+	assert_false(frames_fetchable(&frames, UINT64_MAX - 7, 16));
+}
+
 static void *window(const struct phys *phys, uint64_t base, uint64_t size)
 {
 	static char memory[64 * 4096];
@@ -210,6 +223,7 @@ int main(void)
 		CASE(a_donated_frame_comes_back_only_from_its_session),
 		CASE(nobody_gets_frames_of_devices_or_the_hypervisor),
 		CASE(only_ram_of_the_root_is_reachable),
+		CASE(the_root_may_have_code_in_rom_and_not_in_what_is_ours),
 		CASE(a_buffer_is_checked_before_it_is_used),
 		CASE(init_and_sipi_are_told_from_everything_else),
 		CASE(shorthands_name_their_processors),

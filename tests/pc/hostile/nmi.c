@@ -142,6 +142,80 @@ static bool iret_lets_the_next_come(struct cpu *cpu, const struct test *test)
 	return came(cpu, cpu, before, 2);
 }
 
+#define DR6_CLEAR 0xFFFF0FF0u
+#define DR6_B0    1u
+#define DR6_BS    (1u << 14)
+
+static uint64_t read_dr6(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(value));
+	return value;
+}
+
+static void write_dr6(uint64_t value)
+{
+	__asm__ volatile("mov %0, %%dr6" ::"r"(value));
+}
+
+static uint64_t send_to_self(uint64_t id)
+{
+	apic_send((uint32_t)id, NMI);
+	linger();
+	return read_dr6();
+}
+
+/* What a breakpoint of long ago left in DR6 is no breakpoint of the IRET. */
+static bool keeps_dr6(struct cpu *cpu, const struct test *test)
+{
+	uint64_t after;
+
+	(void)test;
+	write_dr6(DR6_CLEAR | DR6_B0);
+	attempt(cpu, send_to_self, cpu->id);
+	after = read_dr6();
+	write_dr6(DR6_CLEAR);
+	if (!trapped(cpu, DONE, 0))
+		return false;
+	return after == (DR6_CLEAR | DR6_B0) ||
+	       say(&cpu->why, "DR6 became %llx", (unsigned long long)after);
+}
+
+extern uint8_t stepped_to[];
+
+static void return_stepping(struct cpu *cpu)
+{
+	cpu->on_nmi = NULL;
+	__asm__ volatile("mov %%rsp, %%rax; push %0; push %%rax; pushf; push %1; lea "
+	                 "stepped_to(%%rip), %%rax;"
+	                 "push %%rax; pushf; orl %2, (%%rsp); popf; iretq;"
+	                 ".globl stepped_to; stepped_to: nop" ::"i"(DATA),
+	                 "i"(CODE64), "i"(TRAP_FLAG)
+	                 : "rax", "memory", "cc");
+}
+
+/* A root that steps over its own IRET: the step is its, though the hypervisor steps there too. */
+static bool steps_itself(struct cpu *cpu, const struct test *test)
+{
+	uint64_t dr6;
+
+	(void)test;
+	write_dr6(DR6_CLEAR);
+	cpu->on_nmi = return_stepping;
+	attempt(cpu, send_to_self, cpu->id);
+	cpu->in_nmi = false;
+	dr6 = read_dr6();
+	write_dr6(DR6_CLEAR);
+	if (!trapped(cpu, VECTOR_DB, 0))
+		return false;
+	if (cpu->trap.rip != (uintptr_t)stepped_to || cpu->trap.rflags & TRAP_FLAG)
+		return say(&cpu->why, "the step came at %llx with flags %llx",
+		           (unsigned long long)cpu->trap.rip, (unsigned long long)cpu->trap.rflags);
+	return dr6 == (DR6_CLEAR | DR6_BS) ||
+	       say(&cpu->why, "DR6 is %llx", (unsigned long long)dr6);
+}
+
 /* What it does while NMIs come. */
 static void halt_once(struct cpu *cpu, uint64_t unused)
 {
@@ -279,6 +353,12 @@ static const struct test tests[] = {
 	  .on_any = true },
 	{ .name = "an IRET within an NMI lets the next one come",
 	  .run = iret_lets_the_next_come,
+	  .on_any = true },
+	{ .name = "an NMI leaves what an old breakpoint left in DR6",
+	  .run = keeps_dr6,
+	  .on_any = true },
+	{ .name = "a step over the IRET that ends an NMI arrives",
+	  .run = steps_itself,
 	  .on_any = true },
 	{ .name = "an NMI ends a halt", .run = ends_a_halt, .processors = 2, .on_any = true },
 	{ .name = "of 30 NMIs amid exits none is lost",

@@ -46,7 +46,7 @@ static void on_debug(struct cpu *cpu, struct vmcb *vmcb)
 	uint64_t causes = vmcb->dr6 & DR6_CAUSES;
 
 	count(cpu, SILL_EXIT_IRET);
-	/* Without a step the IRET has not been done: it faulted, and its handler met a breakpoint. */
+	/* Without a step there was no IRET: it faulted, and its handler met a breakpoint. */
 	if (causes & DR6_BS) {
 		vmcb->intercepts[WORD_EXCEPTIONS] &= ~EXCEPTION_DB;
 		svm->nmi_masked = false;

@@ -15,8 +15,8 @@ struct svm {
 	struct vmcb *vmcb;
 	uint64_t vmcb_address; /* physical */
 	uint64_t host_save;
-	bool nmi_masked; /* the root is in its NMI handler */
-	bool root_steps; /* the trap flag was the root's when we stepped over the IRET that ends it */
+	bool nmi_masked;   /* the root is in its NMI handler */
+	bool root_steps;   /* the trap flag was its own when we stepped over its IRET */
 	uint64_t root_dr6; /* and what DR6 had before */
 	bool apic_off;     /* the root thinks that it has turned its local APIC off */
 };

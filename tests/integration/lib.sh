@@ -197,6 +197,33 @@ web_bytes()
 	awk '{ sum += $3 } END { print sum + 0 }' "$work/$1.log"
 }
 
+# serve NAME ARGUMENTS…: a server of a disk on $work/NAME.nbd, its control socket $work/NAME.control.
+# Its address is in $uri, its process id in $work/NAME.serve.  serve_stop NAME [SIGNAL] ends it.
+serve()
+{
+	local name=$1 socket=$work/$1
+	shift
+	uri="nbd+unix:///?socket=$socket.nbd"
+	rm -f "$socket.nbd" "$socket.control"
+	background "$socket.out" sill disk serve --unix "$socket.nbd" --control "$socket.control" "$@"
+	echo "$background_pid" >"$socket.serve"
+	wait_for 20 lib_serves "$name" "$background_pid"
+	[ -S "$socket.control" ] || fail "$(cat "$socket.out")"
+}
+
+lib_serves()
+{
+	[ -S "$work/$1.control" ] || gone "$2"
+}
+
+serve_stop()
+{
+	local pid
+	pid=$(cat "$work/$1.serve")
+	kill "-${2:-TERM}" "$pid" 2>/dev/null
+	wait_for 20 gone "$pid"
+}
+
 # info NAME FILTER: one thing that `sill info --json` says of a machine.
 info()
 {

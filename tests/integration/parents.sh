@@ -3,29 +3,6 @@
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need nginx nbdcopy qemu-img jq socat
 
-# serve NAME ARGUMENTS…: starts a server on $work/NAME.nbd; its address in $uri.
-serve()
-{
-	local name=$1
-	shift
-	uri="nbd+unix:///?socket=$work/$name.nbd"
-	background "$work/$name.out" sill disk serve --unix "$work/$name.nbd" --control "$work/$name.control" "$@"
-	echo "$background_pid" >"$work/$name.serve"
-	wait_for 20 serves_or_gone "$name" "$background_pid"
-	[ -S "$work/$name.control" ] || fail "$(cat "$work/$name.out")"
-}
-
-serves_or_gone()
-{
-	[ -S "$work/$1.control" ] || gone "$2"
-}
-
-serve_stop()
-{
-	kill "$(cat "$work/$1.serve")"
-	wait_for 20 gone "$(cat "$work/$1.serve")"
-}
-
 at()
 {
 	echo "$(cat "$work/$1.url")/$2"
@@ -70,10 +47,7 @@ another_mirror_serves_a_known_image_by_itself()
 	rm -rf "$SILL_STATE"
 	web two "$work/www"
 	web three "$work/www"
-	sill disk serve --unix "$work/x" --layer "$work/l" --no-readahead "$(at two v/child.vhd)" \
-		--control "$work/x.control" >/dev/null 2>&1 &
-	echo $! >"$work/x.serve"
-	wait_for 20 [ -S "$work/x.control" ]
+	serve x --layer "$work/l" --no-readahead "$(at two v/child.vhd)"
 	serve_stop x
 	: >"$work/two.log"
 	serve known "$(at three v/child.vhd)"

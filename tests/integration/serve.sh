@@ -3,32 +3,6 @@
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need nginx nbdinfo nbdcopy qemu-img fio jq socat
 
-# serve NAME ARGUMENTS…: starts a server on $work/NAME.nbd; its address in $uri.
-serve()
-{
-	local name=$1
-	shift
-	uri="nbd+unix:///?socket=$work/$name.nbd"
-	rm -f "$work/$name.nbd" "$work/$name.control"
-	background "$work/$name.out" sill disk serve --unix "$work/$name.nbd" --control "$work/$name.control" "$@"
-	echo "$background_pid" >"$work/$name.pid"
-	wait_for 20 lib_serves "$name" "$background_pid"
-	[ -S "$work/$name.control" ] || fail "$(cat "$work/$name.out")"
-}
-
-lib_serves()
-{
-	[ -S "$work/$1.control" ] || gone "$2"
-}
-
-serve_stop()
-{
-	local pid
-	pid=$(cat "$work/$1.pid")
-	kill "-${2:-TERM}" "$pid" 2>/dev/null
-	wait_for 20 gone "$pid"
-}
-
 # status NAME FILTER: one thing of a server's status.
 status()
 {
@@ -291,7 +265,7 @@ a_terabyte_read_and_written_all_over_takes_less_than_64_MiB()
 	fio --name=all --ioengine=nbd --uri="$uri" --rw=randrw --bs=4k --size=1T --number_ios=20000 --iodepth=16 \
 		--norandommap --randseed=5 --output="$work/fio.out" >/dev/null || fail "$(cat "$work/fio.out")"
 	[ "$(status tera .reads)" -gt 9000 ] && [ "$(status tera .writes)" -gt 9000 ]
-	most=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$work/tera.pid")/status")
+	most=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$work/tera.serve")/status")
 	serve_stop tera
 	[ "$most" -gt 1000 ] && [ "$most" -lt 65536 ] || fail "$most kB"
 }

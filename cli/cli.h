@@ -151,7 +151,7 @@ void cli_help(FILE *out);
 void cli_help_verb(FILE *out, const struct cli_verb *verb);
 /* All verbs whose first word is `word`; false when there are none. */
 bool cli_help_first_word(FILE *out, const char *word);
-/* "IMAGE [NAME] FILE…" */
+/* "IMAGE [NAME] FILE… [OPTION...]", and an empty line. */
 void cli_print_arguments(FILE *out, const struct cli_verb *verb);
 
 /* Generated documents (cli/generate.c, cli/complete.c). */

@@ -67,7 +67,6 @@ static void verb_section(FILE *out, const struct cli_verb *verb)
 {
 	fprintf(out, "## sill %s\n\n*sill %s*", verb->name, verb->name);
 	cli_print_arguments(out, verb);
-	fprintf(out, "%s\n\n", verb->options[0].name ? " [OPTION...]" : "");
 	escaped(out, verb->description, true);
 	fputs("\n\n", out);
 	for (size_t i = 0; i < CLI_MAX_ARGUMENTS && verb->arguments[i].name; i++) {

@@ -71,6 +71,7 @@ void cli_print_arguments(FILE *out, const struct cli_verb *verb)
 		fprintf(out, arg->optional ? " [%s%s]" : " %s%s", arg->name,
 		        arg->repeat ? "..." : "");
 	}
+	fprintf(out, "%s\n\n", verb->options[0].name ? " [OPTION...]" : "");
 }
 
 void cli_help_verb(FILE *out, const struct cli_verb *verb)
@@ -79,7 +80,6 @@ void cli_help_verb(FILE *out, const struct cli_verb *verb)
 
 	fprintf(out, "sill %s", verb->name);
 	cli_print_arguments(out, verb);
-	fprintf(out, "%s\n\n", verb->options[0].name ? " [OPTION...]" : "");
 	plain(out, verb->description);
 	if (verb->arguments[0].name)
 		fputc('\n', out);

@@ -23,148 +23,43 @@ void apic_send(uint32_t destination, uint32_t command)
 /* The register that is written to: nothing depends on it. */
 #define PRIORITY 0x80u
 
-static uint64_t store_8(uint64_t at)
-{
-	*(volatile uint8_t *)at = 0x30;
-	return 0;
-}
+/* Each by its name: what it does to (%rdi), with EAX what is there and RSI where a 30h is. */
+#define STORES(X)                                                                            \
+	X(STORE_8, "movb $0x30, (%%rdi)")                                                    \
+	X(STORE_16, "movw $0x30, (%%rdi)")                                                   \
+	X(STORE_32, "movl $0x30, (%%rdi)")                                                   \
+	X(STORE_64, "movq $0x30, (%%rdi)")                                                   \
+	X(STORE_128, "movups %%xmm0, (%%rdi)")                                               \
+	X(STORE_512_BYTES, "fxsave (%%rdi)")                                                 \
+	X(STORE_MMX, "movd %%xmm0, (%%rdi)")                                                 \
+	X(STORE_TWICE, "mov $0x30, %%eax; mov $2, %%ecx; rep stosl")                         \
+	X(STORE_DESCRIPTOR, "sidt (%%rdi)")                                                  \
+	X(OR_32, "orl $0x30, (%%rdi)")                                                       \
+	X(INCREMENT, "incl (%%rdi)")                                                         \
+	X(COMPARE_EXCHANGE, "mov (%%rsi), %%ecx; lock cmpxchg %%ecx, (%%rdi)")               \
+	X(MOVE_STRING, "movsl")                                                              \
+	X(SET_BYTE, "stc; setc (%%rdi)")                                                     \
+	X(POP_THERE, "push $0x30; pop (%%rdi)")                                              \
+	X(PUSH_THERE, "mov %%rsp, %%rdx; lea 8(%%rdi), %%rsp; push $0x30; mov %%rdx, %%rsp") \
+	X(CALL_THERE, "mov %%rsp, %%rdx; lea 8(%%rdi), %%rsp; call 1f; 1: mov %%rdx, %%rsp")
 
-static uint64_t store_16(uint64_t at)
-{
-	*(volatile uint16_t *)at = 0x30;
-	return 0;
-}
+#define DEFINE(name, instructions)                                                                 \
+	static uint64_t do_##name(uint64_t at)                                                     \
+	{                                                                                          \
+		static const uint32_t other = 0x30;                                                \
+		const uint32_t *from = &other;                                                     \
+		uint64_t was = apic_read(PRIORITY);                                                \
+                                                                                                   \
+		__asm__ volatile(instructions                                                      \
+		                 : "+D"(at), "+S"(from), "+a"(was)::"rcx", "rdx", "memory", "cc"); \
+		return 0;                                                                          \
+	}
+#define NUMBER(name, instructions)  name,
+#define ADDRESS(name, instructions) do_##name,
 
-static uint64_t store_64(uint64_t at)
-{
-	*(volatile uint64_t *)at = 0x30;
-	return 0;
-}
-
-static uint64_t store_128(uint64_t at)
-{
-	__asm__ volatile("movups %%xmm0, (%0)" ::"r"(at) : "memory");
-	return 0;
-}
-
-static uint64_t store_512_bytes(uint64_t at)
-{
-	__asm__ volatile("fxsave (%0)" ::"r"(at) : "memory");
-	return 0;
-}
-
-static uint64_t store_32(uint64_t at)
-{
-	*(volatile uint32_t *)at = 0x30;
-	return 0;
-}
-
-static uint64_t store_mmx(uint64_t at)
-{
-	__asm__ volatile("movd %%xmm0, (%0)" ::"r"(at) : "memory");
-	return 0;
-}
-
-static uint64_t or_32(uint64_t at)
-{
-	__asm__ volatile("orl $0x30, (%0)" ::"r"(at) : "memory", "cc");
-	return 0;
-}
-
-static uint64_t increment(uint64_t at)
-{
-	__asm__ volatile("incl (%0)" ::"r"(at) : "memory", "cc");
-	return 0;
-}
-
-static uint64_t compare_exchange(uint64_t at)
-{
-	__asm__ volatile("lock cmpxchg %%ecx, (%0)" ::"r"(at), "a"(apic_read(PRIORITY)), "c"(0x30)
-	                 : "memory", "cc");
-	return 0;
-}
-
-static uint64_t store_twice(uint64_t at)
-{
-	uint64_t count = 2;
-
-	__asm__ volatile("rep stosl" : "+D"(at), "+c"(count) : "a"(0x30) : "memory");
-	return 0;
-}
-
-static uint64_t move_string(uint64_t at)
-{
-	static const uint32_t source = 0x30;
-	const uint32_t *from = &source;
-
-	__asm__ volatile("movsl" : "+D"(at), "+S"(from)::"memory");
-	return 0;
-}
-
-static uint64_t push_there(uint64_t at)
-{
-	uint64_t rsp;
-
-	__asm__ volatile("mov %%rsp, %0; mov %1, %%rsp; push $0x30; mov %0, %%rsp"
-	                 : "=&r"(rsp)
-	                 : "r"(at + 8)
-	                 : "memory");
-	return 0;
-}
-
-static uint64_t call_there(uint64_t at)
-{
-	uint64_t rsp;
-
-	__asm__ volatile("mov %%rsp, %0; mov %1, %%rsp; call 1f; 1: mov %0, %%rsp"
-	                 : "=&r"(rsp)
-	                 : "r"(at + 8)
-	                 : "memory");
-	return 0;
-}
-
-static uint64_t pop_there(uint64_t at)
-{
-	__asm__ volatile("push $0x30; pop (%0)" ::"r"(at) : "memory");
-	return 0;
-}
-
-static uint64_t set_byte(uint64_t at)
-{
-	__asm__ volatile("stc; setc (%0)" ::"r"(at) : "memory", "cc");
-	return 0;
-}
-
-static uint64_t store_descriptor(uint64_t at)
-{
-	__asm__ volatile("sidt (%0)" ::"r"(at) : "memory");
-	return 0;
-}
-
-static uint64_t (*const storing[])(uint64_t at) = {
-	store_8,    store_16,   store_64,  store_128,        store_512_bytes,  store_32,
-	store_mmx,  or_32,      increment, compare_exchange, store_twice,      move_string,
-	push_there, call_there, pop_there, set_byte,         store_descriptor,
-};
-enum {
-	STORE_8,
-	STORE_16,
-	STORE_64,
-	STORE_128,
-	STORE_512_BYTES,
-	STORE_32,
-	STORE_MMX,
-	OR_32,
-	INCREMENT,
-	COMPARE_EXCHANGE,
-	STORE_TWICE,
-	MOVE_STRING,
-	PUSH_THERE,
-	CALL_THERE,
-	POP_THERE,
-	SET_BYTE,
-	STORE_DESCRIPTOR,
-};
+STORES(DEFINE)
+enum { STORES(NUMBER) };
+static uint64_t (*const storing[])(uint64_t at) = { STORES(ADDRESS) };
 
 static bool refused(struct cpu *cpu, const struct test *test)
 {

@@ -9,16 +9,6 @@
 #define INIT_ALL  0x84500u
 #define BROADCAST 0xffu
 
-static void load_idt(uint64_t base, uint16_t limit)
-{
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) pointer = { limit, base };
-
-	__asm__ volatile("lidt %0" ::"m"(pointer) : "memory");
-}
-
 /* No gate for #UD, for #GP, for #DF. */
 static void triple(struct cpu *cpu, uint64_t unused)
 {

@@ -41,6 +41,22 @@ struct tss {
 	uint16_t io_map;
 } __attribute__((packed));
 
+/* What LIDT and LGDT take. */
+struct table_pointer {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+static inline void load_idt(uint64_t base, uint16_t limit)
+{
+	__asm__ volatile("lidt %0" ::"m"((struct table_pointer){ limit, base }) : "memory");
+}
+
+static inline void load_gdt(uint64_t base, uint16_t limit)
+{
+	__asm__ volatile("lgdt %0" ::"m"((struct table_pointer){ limit, base }) : "memory");
+}
+
 /* At the bottom of its area.  The first two are known to trap.S. */
 struct cpu {
 	uint64_t recover; /* the stack to go back to when something traps, or 0 */

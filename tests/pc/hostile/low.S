@@ -6,6 +6,7 @@
  * `mode_result`.
  */
 #include "tests/pc/hostile/layout.h"
+#include "tests/pc/hostile/save.S"
 
 #define CR0_LONG 0x80010013 /* PG, WP, ET, MP, PE */
 #define CR0_FLAT 0x00000011
@@ -73,13 +74,7 @@ enter_long:
 /* uint64_t mode_go(uint32_t address): runs mode_act in mode_kind (enum mode); returns EAX. */
 	.globl	mode_go
 mode_go:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	pushf
+	save
 	cli
 	mov	%rsp, mode_rsp
 	sidt	mode_idt
@@ -148,13 +143,7 @@ mode_done:
 	mov	%eax, %ss
 	mov	mode_rsp, %rsp
 	mov	mode_eax, %eax
-	popf
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	restore
 	ret
 
 	/* Real mode with segments that reach 4 GiB, code too: the limits stay when CR0.PE goes. */

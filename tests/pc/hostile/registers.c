@@ -6,33 +6,22 @@
 #define C1_OSXSAVE (1u << 27)
 #define C1_XSAVE   (1u << 26)
 
-static uint64_t read_cr0(void)
-{
-	uint64_t value;
+#define CONTROL_REGISTER(name)                                                \
+	static uint64_t read_##name(void)                                     \
+	{                                                                     \
+		uint64_t value;                                               \
+                                                                              \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(value));        \
+		return value;                                                 \
+	}                                                                     \
+	static uint64_t write_##name(uint64_t value)                          \
+	{                                                                     \
+		__asm__ volatile("mov %0, %%" #name ::"r"(value) : "memory"); \
+		return 0;                                                     \
+	}
 
-	__asm__ volatile("mov %%cr0, %0" : "=r"(value));
-	return value;
-}
-
-static uint64_t write_cr0(uint64_t value)
-{
-	__asm__ volatile("mov %0, %%cr0" ::"r"(value) : "memory");
-	return 0;
-}
-
-static uint64_t read_cr4(void)
-{
-	uint64_t value;
-
-	__asm__ volatile("mov %%cr4, %0" : "=r"(value));
-	return value;
-}
-
-static uint64_t write_cr4(uint64_t value)
-{
-	__asm__ volatile("mov %0, %%cr4" ::"r"(value) : "memory");
-	return 0;
-}
+CONTROL_REGISTER(cr0)
+CONTROL_REGISTER(cr4)
 
 static uint64_t write_xcr0(uint64_t value)
 {

@@ -3,29 +3,12 @@
  * Exceptions in 64-bit mode, and the way back from them.  A processor's area is found by the stack.
  */
 #include "tests/pc/hostile/layout.h"
+#include "tests/pc/hostile/save.S"
 
 #define RECOVER 0 /* of struct cpu */
 #define REVIVE  8
 
 	.altmacro
-	.macro	save
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	pushf
-	.endm
-	.macro	restore
-	popf
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
-	.endm
 
 	.text
 /* uint64_t try_call(struct cpu *cpu, function, argument): function(argument), unless it traps. */

@@ -34,12 +34,7 @@ void gate_set(unsigned int vector, unsigned int ist, bool user)
 
 void idt_load(const void *at)
 {
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) pointer = { sizeof(idt) - 1, at ? (uint64_t)at : (uint64_t)idt };
-
-	__asm__ volatile("lidt %0" ::"m"(pointer) : "memory");
+	load_idt(at ? (uint64_t)at : (uint64_t)idt, sizeof(idt) - 1);
 }
 
 const void *idt_from(unsigned int vector)

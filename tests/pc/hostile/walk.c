@@ -107,16 +107,6 @@ static bool gates(struct cpu *cpu, const struct test *test)
 	return trapped(cpu, (uint32_t)test->b, 0) && denied(cpu, before, 1);
 }
 
-static void load_gdt(uint64_t base, uint16_t limit)
-{
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) pointer = { limit, base };
-
-	__asm__ volatile("lgdt %0" ::"m"(pointer) : "memory");
-}
-
 static uint64_t load_ds(uint64_t selector)
 {
 	__asm__ volatile("mov %0, %%ds" ::"r"(selector));

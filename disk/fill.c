@@ -111,22 +111,20 @@ static uint64_t allowance(struct fill *fill, uint64_t now, uint64_t *wake)
 {
 	uint64_t least =
 		min_u64(PIECE, max_u64(round_down(fill->rate / 4, NEAR_BLOCK), 16 * NEAR_BLOCK));
-	double fresh;
+	double rate = (double)fill->rate, most = (double)max_u64(fill->rate, least);
 
 	if (fill->rate == 0)
 		return PIECE;
-	fresh = (double)(now - fill->since_ns) / NS_PER_SEC * (double)fill->rate;
+	fill->tokens += (double)(now - fill->since_ns) / (double)NS_PER_SEC * rate;
 	fill->since_ns = now;
-	/* Saved up for a second at most. */
-	fill->tokens = fresh > (double)fill->rate ? fill->rate
-	                                          : min_u64(fill->tokens + (uint64_t)fresh,
-	                                                    max_u64(fill->rate, least));
-	if (fill->tokens >= least)
+	/* Saved up for a second at most, but always until a piece can be had. */
+	if (fill->tokens > most)
+		fill->tokens = most;
+	if (fill->tokens >= (double)least)
 		return least;
-	*wake = min_u64(*wake, now +
-	                               (uint64_t)((double)(least - fill->tokens) /
-	                                          (double)fill->rate * (double)NS_PER_SEC) +
-	                               NS_PER_MS);
+	*wake = min_u64(*wake, now + NS_PER_MS +
+	                               (uint64_t)(((double)least - fill->tokens) / rate *
+	                                          (double)NS_PER_SEC));
 	return 0;
 }
 
@@ -161,7 +159,7 @@ bool fill_take(struct fill *fill, uint64_t now, uint64_t missed_ns, struct trace
 	if (r < 0) {
 		*wake = min_u64(*wake, now + NS_PER_SEC);
 	} else if (r > 0) {
-		fill->tokens -= min_u64(ret->len, fill->tokens);
+		fill->tokens -= (double)ret->len;
 		fill->found = true;
 		fill->flights++;
 	} else if (fill->flights == 0) {

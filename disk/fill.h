@@ -38,8 +38,10 @@ struct fill {
 	struct messages *messages;
 	struct walk walk;
 	bool on, complete;
-	bool found; /* something far in this walk */
-	uint64_t rate, tokens, since_ns;
+	bool found;        /* something far in this walk */
+	uint64_t rate;     /* bytes a second; 0: no limit */
+	double tokens;     /* bytes that may be taken, parts of one too; not without a rate */
+	uint64_t since_ns; /* when they were counted */
 	unsigned int flights;
 };
 

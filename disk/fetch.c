@@ -386,6 +386,6 @@ int fetch_find_data(struct fetch *fetch, uint64_t *off, uint64_t *len, struct er
 		return r;
 	/* Blocks are kept whole. */
 	*off = min_u64(round_down(at, NEAR_BLOCK), end);
-	*len = kind == IMAGE_EXTENT_ZERO ? 0 : min_u64(end, at + n) - *off;
+	*len = kind == IMAGE_EXTENT_ZERO ? 0 : min_u64(end, up(fetch, at + n, NEAR_BLOCK)) - *off;
 	return 0;
 }

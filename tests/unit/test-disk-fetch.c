@@ -99,6 +99,29 @@ TEST(zeros_cost_no_request)
 	world_free(world);
 }
 
+TEST(data_that_ends_or_begins_inside_a_block_is_found_as_whole_blocks)
+{
+	struct world *world = world_new(MIB + 512);
+	uint64_t off = 0, len = MIB + 512;
+
+	world->far.zero_from = 3 * BLOCK + 512;
+	world->far.zero_to = MIB - 512;
+	world_open(world);
+	assert_int_equal(fetch_find_data(world->disk->fetch, &off, &len, NULL), 0);
+	assert_int_equal(off, 0);
+	assert_int_equal(len, 4 * BLOCK);
+	off = 4 * BLOCK;
+	len = MIB + 512 - off;
+	assert_int_equal(fetch_find_data(world->disk->fetch, &off, &len, NULL), 0);
+	assert_int_equal(off, MIB - BLOCK);
+	assert_int_equal(len, BLOCK + 512);
+	off = 4 * BLOCK;
+	len = BLOCK;
+	assert_int_equal(fetch_find_data(world->disk->fetch, &off, &len, NULL), 0);
+	assert_int_equal(len, 0);
+	world_free(world);
+}
+
 TEST(the_short_last_block_is_read)
 {
 	struct world *world = world_opened(MIB + 512);
@@ -438,6 +461,7 @@ int main(void)
 		CASE(what_is_near_is_not_fetched_again),
 		CASE(a_cache_that_rotted_as_a_whole_is_fetched_again),
 		CASE(zeros_cost_no_request),
+		CASE(data_that_ends_or_begins_inside_a_block_is_found_as_whole_blocks),
 		CASE(the_short_last_block_is_read),
 		CASE(a_reader_waits_only_for_its_own_bytes),
 		CASE(a_failed_flight_fails_those_who_wait_and_the_next_read_tries_again),

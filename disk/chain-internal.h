@@ -161,6 +161,11 @@ int chain_fail(struct chain *chain, int code, const char *what, struct error *er
 struct attempt *attempt_start(struct chain_link *link, enum attempt_kind kind,
                               enum source_priority priority, size_t len, uint64_t off,
                               struct chain_op *op, size_t skip);
+/*
+ * Copy what the attempt has, up to `to` in its read, into the reader's buffer and tell about it,
+ * while nobody else copies.  The lock is let go meanwhile.
+ */
+void attempt_bring(struct attempt *attempt, size_t to);
 /* The reader leaves: its buffer is not touched afterwards, and the source is told to stop. */
 void attempt_leave(struct attempt *attempt);
 /* A guest waits for it now.  NULL is allowed. */

@@ -97,10 +97,7 @@ static bool harvest(struct chain_op *op, struct attempt **at, uint64_t now)
 	if (good) {
 		while (op->copying)
 			pthread_cond_wait(&op->changed, &op->chain->lock);
-		if (op->copied < op->len)
-			memcpy((char *)op->buf + op->copied,
-			       attempt->buf + (op->copied - attempt->skip), op->len - op->copied);
-		op->copied = op->len;
+		attempt_bring(attempt, op->len);
 	} else {
 		note_failure(op, attempt->at, now);
 	}
@@ -182,10 +179,8 @@ static int turn(struct chain_op *op, struct error *err)
 		return error_set(err, ECANCELED, "%s: no longer wanted", chain->src.name);
 	if (!op->first && op->hedge)
 		op->first = take_ptr(op->hedge);
-	if (!op->first && all_aside(chain)) {
-		snprintf(what, sizeof(what), "no source has this file any more");
-		return chain_fail(chain, ESTALE, what, err);
-	}
+	if (!op->first && all_aside(chain))
+		return chain_fail(chain, ESTALE, "no source has this file any more", err);
 	if (now >= op->deadline_ns) {
 		snprintf(what, sizeof(what), "no source delivered %zu bytes at %llu in time",
 		         op->len, (unsigned long long)op->off);

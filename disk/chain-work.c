@@ -21,35 +21,40 @@ void attempt_unref(struct attempt *attempt)
 	free(attempt);
 }
 
+void attempt_bring(struct attempt *attempt, size_t to)
+{
+	struct chain_op *op = attempt->op;
+	struct chain *chain = attempt->at->chain;
+	size_t from = op->copied;
+
+	if (to <= from)
+		return;
+	op->copying = true;
+	pthread_mutex_unlock(&chain->lock);
+	memcpy((char *)op->buf + from, attempt->buf + (from - attempt->skip), to - from);
+	if (op->arrived)
+		op->arrived(op->arg, to);
+	pthread_mutex_lock(&chain->lock);
+	op->copied = to;
+	op->copying = false;
+	pthread_cond_signal(&op->changed);
+}
+
 /*
- * Bytes have come: hand the new ones on.  While one attempt of a read copies, the other one does
- * not: what it has it has for good, and its next call or its end brings it on.
+ * Bytes have come.  While one attempt of a read copies, the other one does not: what it has it has
+ * for good, and its next call or its end brings it on.
  */
 static void on_arrived(void *arg, size_t prefix)
 {
 	struct attempt *attempt = arg;
 	struct chain *chain = attempt->at->chain;
-	struct chain_op *op;
-	size_t to = attempt->skip + prefix;
 
 	pthread_mutex_lock(&chain->lock);
 	__atomic_add_fetch(&chain->src.bytes_fetched, prefix - attempt->received, __ATOMIC_RELAXED);
 	attempt->received = prefix;
 	attempt->at->progress_ns = now_ns();
-	op = attempt->op;
-	if (op && !op->copying && to > op->copied) {
-		size_t from = op->copied;
-
-		op->copying = true;
-		pthread_mutex_unlock(&chain->lock);
-		memcpy((char *)op->buf + from, attempt->buf + (from - attempt->skip), to - from);
-		if (op->arrived)
-			op->arrived(op->arg, to);
-		pthread_mutex_lock(&chain->lock);
-		op->copied = to;
-		op->copying = false;
-		pthread_cond_signal(&op->changed);
-	}
+	if (attempt->op && !attempt->op->copying)
+		attempt_bring(attempt, attempt->skip + prefix);
 	pthread_mutex_unlock(&chain->lock);
 }
 

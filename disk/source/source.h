@@ -97,8 +97,8 @@ struct source_read {
 	struct source_cancel *cancel; /* NULL: never */
 	/*
 	 * Called, when set, as the bytes arrive in order: buf[0, prefix) is final.  From any
-	 * thread, one call at a time, never after the read has returned.  A read that fails may
-	 * have called it.
+	 * thread, one call at a time, never after the read has returned.  The last call of a read
+	 * that succeeds tells all of it; one that fails may have called it too.
 	 */
 	void (*arrived)(void *arg, size_t prefix);
 	void *arg;

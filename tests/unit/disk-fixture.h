@@ -47,38 +47,45 @@ struct far_source {
 	struct far_file *file;
 };
 
-static void far_source_wake(void *arg, bool fired __attribute__((unused)))
-{
-	struct far_file *file = arg;
+/* A read that somebody may cancel or hurry; both are guarded by the file's lock. */
+struct far_waiter {
+	struct far_file *file;
+	bool fired, hurried;
+};
 
-	pthread_mutex_lock(&file->lock);
-	pthread_cond_broadcast(&file->changed);
-	pthread_mutex_unlock(&file->lock);
+static void far_source_wake(void *arg, bool fired)
+{
+	struct far_waiter *waiter = arg;
+
+	pthread_mutex_lock(&waiter->file->lock);
+	waiter->fired |= fired;
+	waiter->hurried |= !fired;
+	pthread_cond_broadcast(&waiter->file->changed);
+	pthread_mutex_unlock(&waiter->file->lock);
 }
 
 static int far_source_read(struct source *src, void *buf, size_t len, uint64_t off,
                            const struct source_read *how, struct error *err)
 {
 	struct far_file *file = container_of(src, struct far_source, src)->file;
+	struct far_waiter waiter = { .file = file };
 	uint64_t at = off, end = off + len;
 	int r = 0;
 
-	if (how && how->cancel && !source_cancel_arm(how->cancel, far_source_wake, file))
+	if (how && how->cancel && !source_cancel_arm(how->cancel, far_source_wake, &waiter))
 		return error_set(err, ECANCELED, "cancelled");
 	pthread_mutex_lock(&file->lock);
 	if (file->n_log < MAX_LOG)
 		file->log[file->n_log++] =
 			(struct far_read){ off, len, how ? how->priority : SOURCE_DEMAND };
 	while (at < end && r == 0) {
-		bool held =
-			file->hold_background && how && how->priority == SOURCE_BACKGROUND &&
-			!(how->cancel && __atomic_load_n(&how->cancel->hurried, __ATOMIC_RELAXED));
+		bool held = file->hold_background && how && how->priority == SOURCE_BACKGROUND &&
+		            !waiter.hurried;
 		uint64_t to = held ? at : min_u64(end, file->deliver_to);
 
 		if (file->fail) {
 			r = error_set(err, file->fail, "the far file is broken");
-		} else if (how && how->cancel &&
-		           __atomic_load_n(&how->cancel->fired, __ATOMIC_RELAXED)) {
+		} else if (waiter.fired) {
 			r = error_set(err, ECANCELED, "cancelled");
 		} else if (to > at) {
 			memcpy((char *)buf + (at - off), file->data + at, to - at);

@@ -7,26 +7,54 @@
 #define TESTS_UNIT_IMAGE_FILES_H
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "disk/format/image.h"
 
 #define FILES_MAX 80
 
+/* What a check or an image reports, one line each. */
+struct report {
+	char text[4096];
+};
+
+static inline void report_add(void *arg, const char *text)
+{
+	struct report *report = arg;
+	size_t used = strlen(report->text);
+
+	snprintf(report->text + used, sizeof(report->text) - used, "%s\n", text);
+}
+
 struct files {
 	struct {
 		const char *name;
-		const uint8_t *data; /* the test's */
+		const uint8_t *data;
 		size_t len;
+		void *owned; /* by the list; NULL: the bytes are the test's */
 	} at[FILES_MAX];
 	size_t n;
+	char opened[2048]; /* what an image asked for, each behind a blank */
+	struct report warned;
 };
+
+static inline void files_free(struct files *files)
+{
+	for (size_t i = 0; i < files->n; i++)
+		free(files->at[i].owned);
+}
+DEFINE_CLEANUP(struct files *, files_free);
 
 static inline int files_open(void *arg, const char *url, struct source **ret, struct error *err)
 {
-	const struct files *files = arg;
+	struct files *files = arg;
+	size_t used = strlen(files->opened);
 
+	snprintf(files->opened + used, sizeof(files->opened) - used, " %s", url);
 	for (size_t i = 0; i < files->n; i++)
 		if (!strcmp(files->at[i].name, url))
 			return source_open_memory(files->at[i].data, files->at[i].len, url, ret);
@@ -49,11 +77,25 @@ static inline int files_open_parent(void *arg, const struct source_places *place
 	return -first.code;
 }
 
+static inline void files_warn(void *arg, const char *text)
+{
+	struct files *files = arg;
+
+	report_add(&files->warned, text);
+}
+
 static inline void files_add(struct files *files, const char *name, const uint8_t *data, size_t len)
 {
 	files->at[files->n].name = name;
 	files->at[files->n].data = data;
 	files->at[files->n++].len = len;
+}
+
+/* The same, and the bytes are now the list's. */
+static inline void files_give(struct files *files, const char *name, uint8_t *data, size_t len)
+{
+	files->at[files->n].owned = data;
+	files_add(files, name, data, len);
 }
 
 static inline int files_image(struct files *files, const char *name, const char *parent,
@@ -63,6 +105,7 @@ static inline int files_image(struct files *files, const char *name, const char 
 		.places = SOURCE_PLACE(name),
 		.parents = SOURCE_PLACE(parent),
 		.open_parent = files_open_parent,
+		.warn = files_warn,
 		.arg = files,
 	};
 	struct source *file;
@@ -70,6 +113,7 @@ static inline int files_image(struct files *files, const char *name, const char 
 
 	if (r < 0)
 		return r;
+	files->opened[0] = '\0';
 	r = image_open(file, &options, ret, err);
 	if (r < 0)
 		source_close(file);
@@ -176,17 +220,40 @@ static inline void expect_run(struct image *image, uint64_t off, enum image_exte
 	assert_true(len == want_len);
 }
 
-/* What a check reports, one line each. */
-struct report {
-	char text[4096];
-};
-
-static inline void report_add(void *arg, const char *text)
+/* A field of a format, of 1 to 8 bytes. */
+static inline void put_be(uint8_t *at, unsigned int bytes, uint64_t value)
 {
-	struct report *report = arg;
-	size_t used = strlen(report->text);
+	for (; bytes > 0; bytes--, value >>= 8)
+		at[bytes - 1] = (uint8_t)value;
+}
 
-	snprintf(report->text + used, sizeof(report->text) - used, "%s\n", text);
+static inline void put_le(uint8_t *at, unsigned int bytes, uint64_t value)
+{
+	for (unsigned int i = 0; i < bytes; i++, value >>= 8)
+		at[i] = (uint8_t)value;
+}
+
+/* For struct source_read: what has arrived only grows, and its last is in the size_t at `arg`. */
+static inline void note_arrived(void *arg, size_t prefix)
+{
+	size_t *last = arg;
+
+	assert_true(prefix >= *last);
+	*last = prefix;
+}
+
+/* Several threads read the image at once; `read` returns NULL when it found what it should. */
+static inline void expect_from_threads(struct image *image, void *(*read)(void *image))
+{
+	pthread_t threads[8];
+	void *failed;
+
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read, image), 0);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
 }
 
 #endif

@@ -23,7 +23,6 @@
 /* 5.2.12: the MADT. */
 #define MADT_ENTRIES    44u
 #define MADT_LOCAL_APIC 0u
-#define MADT_APIC_BASE  5u
 #define MADT_X2APIC     9u
 #define MADT_ENABLED    1u
 
@@ -157,7 +156,6 @@ static bool read_madt(const struct list *list, struct acpi_facts *facts, struct 
 		return say(
 			why,
 			"ACPI has no list of processors (MADT), or it is damaged or out of reach");
-	facts->apic_base = load_le32(madt + 36);
 	for (uint32_t at = MADT_ENTRIES; length - at >= 2; at += size) {
 		entry = madt + at;
 		size = entry[1];
@@ -169,8 +167,6 @@ static bool read_madt(const struct list *list, struct acpi_facts *facts, struct 
 		if (entry[0] == MADT_X2APIC && size >= 16 &&
 		    !add_cpu(facts, load_le32(entry + 4), load_le32(entry + 8), UINT32_MAX, why))
 			return false;
-		if (entry[0] == MADT_APIC_BASE && size >= 12)
-			facts->apic_base = load_le64(entry + 4);
 	}
 	return facts->cpus > 0 || say(why, "ACPI's list of processors is empty");
 }

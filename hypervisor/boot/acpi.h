@@ -15,7 +15,6 @@
 struct acpi_facts {
 	uint32_t cpus;
 	uint32_t apic_id[CPUS_MAX]; /* the enabled ones, in the MADT's order */
-	uint64_t apic_base;         /* physical address of the local APICs */
 	uint16_t pm1_control[2];    /* ports of PM1a_CNT and PM1b_CNT; 0: none */
 	bool has_s3;
 	uint8_t *s3_name;   /* its four bytes, in the window of the table */

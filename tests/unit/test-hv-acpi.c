@@ -18,7 +18,8 @@
 #define DSDT 0x15000u
 #define SSDT 0x16000u
 
-static struct hv_memory memory;
+static uint8_t bytes[SIZE];
+static struct hv_memory memory = { { hv_memory_window }, 0, SIZE, bytes };
 static struct acpi_facts facts;
 static struct sentence why;
 
@@ -28,20 +29,6 @@ static uint32_t madt_size;
 
 static const uint8_t s3[] = { 0x08, '_',  'S',  '3',  '_',  0x12, 0x08,
 	                      0x04, 0x0A, 0x05, 0x01, 0x00, 0x00 };
-
-static int setup(void **state)
-{
-	(void)state;
-	memory = hv_memory_new(0, SIZE);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	free(memory.bytes);
-	return 0;
-}
 
 static uint8_t *at(uint64_t address)
 {
@@ -442,5 +429,5 @@ int main(void)
 		CASE(tables_are_not_read_beyond_memory),
 	};
 
-	return cmocka_run_group_tests_name("hv-acpi", tests, setup, teardown);
+	return cmocka_run_group_tests_name("hv-acpi", tests, NULL, NULL);
 }

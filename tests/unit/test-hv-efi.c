@@ -15,27 +15,14 @@
 #define MANY  40u
 #define STEP  48u
 
-static struct hv_memory memory;
+static uint8_t bytes[MANY * STEP];
+static struct hv_memory memory = { { hv_memory_window }, BASE, sizeof(bytes), bytes };
 static struct boot_efi efi;
 static struct memory_map map;
 
 /* The copy is as large as it says it may be, to the byte. */
 static uint8_t *copy;
 static uint32_t copied;
-
-static int setup(void **state)
-{
-	(void)state;
-	memory = hv_memory_new(BASE, MANY * STEP);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	free(memory.bytes);
-	return 0;
-}
 
 static void begin(void)
 {
@@ -261,7 +248,7 @@ int main(void)
 		CASE(a_place_is_clear_of_boot_services_if_any_is),
 		CASE(without_uefi_a_place_is_what_the_map_says),
 	};
-	int failed = cmocka_run_group_tests_name("hv-efi", tests, setup, teardown);
+	int failed = cmocka_run_group_tests_name("hv-efi", tests, NULL, NULL);
 
 	free(copy);
 	return failed;

@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "cli/image.h"
+#include "util/text.h"
 
 /* A path becomes absolute, for the machine outlives this directory; a URL stays. */
 static int absolute(const char *place, char **ret, struct error *err)
@@ -22,6 +23,12 @@ static int absolute(const char *place, char **ret, struct error *err)
 		path = strdup(place);
 		if (!path)
 			return error_sys(err, ENOMEM, "%s", place);
+	}
+	if (!text_is_utf8(path)) {
+		error_set(err, EILSEQ, "%s: the name is not UTF-8, so it cannot be written down",
+		          path);
+		free(path);
+		return -EILSEQ;
 	}
 	*ret = path;
 	return 0;

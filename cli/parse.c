@@ -68,13 +68,14 @@ static int add_value(struct cli_call *call, const struct cli_option *option, con
 		return cli_usage(err, "--%s: %s", option->name, why.text);
 	if (text && option->type == CLI_BYTES &&
 	    (value->number < option->low || (option->high && value->number > option->high))) {
-		char low[16], high[16];
+		char low[24], high[24];
 
+		format_bytes_exactly(option->low, low);
 		if (!option->high)
 			return cli_usage(err, "--%s: '%s' is less than %s", option->name, text,
-			                 format_bytes(option->low, low));
-		return cli_usage(err, "--%s: '%s' is not from %s to %s", option->name, text,
-		                 format_bytes(option->low, low), format_bytes(option->high, high));
+			                 low);
+		return cli_usage(err, "--%s: '%s' is not from %s to %s", option->name, text, low,
+		                 format_bytes_exactly(option->high, high));
 	}
 	call->n_values++;
 	return 0;

@@ -65,12 +65,9 @@ static int stop_one(const struct cli_call *call, const struct state *state, cons
 	int r = session_stop(state, name, force,
 	                     (unsigned int)cli_number(call, "timeout", STOP_SECONDS), err);
 
-	if (r == -ETIMEDOUT && !force) {
-		struct error why = *err;
-
+	if (r == -ETIMEDOUT && !force)
 		return error_set(err, ETIMEDOUT, "%s; sill stop --force %s cuts its power",
-		                 why.text, name);
-	}
+		                 err->text, name);
 	return r;
 }
 

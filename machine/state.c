@@ -14,6 +14,7 @@
 #include "base/bits.h"
 #include "machine/name.h"
 #include "util/io.h"
+#include "util/text.h"
 
 /* Where the state directory should be, before it is made. */
 static int wanted_dir(char *ret, size_t room, struct error *err)
@@ -60,6 +61,9 @@ int state_open(struct state **ret, struct error *err)
 		return error_sys(err, errno, "%s", wanted);
 	if (strlen(real) >= sizeof(state->dir))
 		return error_sys(err, ENAMETOOLONG, "%s", real);
+	if (!text_is_utf8(real))
+		return error_set(err, EILSEQ,
+		                 "%s: the name is not UTF-8, so it cannot be written down", real);
 	memcpy(state->dir, real, strlen(real) + 1);
 	snprintf(path, sizeof(path), "%s/machines", state->dir);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)

@@ -9,10 +9,13 @@
 
 int error_vset(struct error *err, int code, const char *fmt, va_list args)
 {
+	char text[sizeof(err->text)];
+
 	if (err) {
+		/* Aside, for the old sentence may be among the words of the new one. */
+		vsnprintf(text, sizeof(text), fmt, args);
+		memcpy(err->text, text_printable(text), strlen(text) + 1);
 		err->code = code;
-		vsnprintf(err->text, sizeof(err->text), fmt, args);
-		text_printable(err->text);
 	}
 	return -code;
 }

@@ -16,7 +16,10 @@ struct error {
 	char text[508]; /* one sentence without its full stop, cut when too long, printable */
 };
 
-/* Set the sentence; returns -code, so that `return error_set(err, EINVAL, "…")` reads well. */
+/*
+ * Set the sentence; returns -code, so that `return error_set(err, EINVAL, "…")` reads well.  The old
+ * sentence may be among the words: error_set(err, EINVAL, "--port: %s", err->text).
+ */
 int error_set(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int error_vset(struct error *err, int code, const char *fmt, va_list args)

@@ -2,7 +2,6 @@
 #include "util/text.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +74,17 @@ const char *format_bytes(uint64_t bytes, char out[16])
 	return out;
 }
 
+const char *format_bytes_exactly(uint64_t bytes, char out[24])
+{
+	static const char *const units[] = { "", "K", "M", "G", "T" };
+	size_t unit = 0;
+
+	for (; bytes && bytes % 1024 == 0 && unit + 1 < ARRAY_LEN(units); unit++)
+		bytes /= 1024;
+	snprintf(out, 24, "%llu%s", (unsigned long long)bytes, units[unit]);
+	return out;
+}
+
 const char *format_seconds(uint64_t seconds, char out[24])
 {
 	unsigned long long h = seconds / 3600, m = seconds / 60 % 60, s = seconds % 60;
@@ -106,6 +116,16 @@ size_t utf8_next(const char *text, uint32_t *ret)
 		return 0;
 	*ret = c;
 	return n;
+}
+
+bool text_is_utf8(const char *text)
+{
+	uint32_t c;
+	size_t n = 1;
+
+	for (; *text && n; text += n)
+		n = utf8_next(text, &c);
+	return n > 0;
 }
 
 char *text_printable(char *text)

@@ -5,6 +5,7 @@
 #ifndef UTIL_TEXT_H
 #define UTIL_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,9 @@ int parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *ret, s
 /* "86.5 MB": powers of 1000, three figures, as disks and networks are sold.  `out` holds 16. */
 const char *format_bytes(uint64_t bytes, char out[16]);
 
+/* As parse_bytes() reads it, exactly: "16M", "4T", "4095".  `out` holds 24. */
+const char *format_bytes_exactly(uint64_t bytes, char out[24]);
+
 /* "1:02:07", "2:07" or "7 s".  `out` holds 24. */
 const char *format_seconds(uint64_t seconds, char out[24]);
 
@@ -30,6 +34,9 @@ const char *format_seconds(uint64_t seconds, char out[24]);
  * become question marks, byte by byte.  Returns `text`.
  */
 char *text_printable(char *text);
+
+/* Is all of it UTF-8?  JSON takes no other. */
+bool text_is_utf8(const char *text);
 
 /* The character of UTF-8 (RFC 3629) at `text`: its bytes, or 0 when it is not well formed. */
 size_t utf8_next(const char *text, uint32_t *ret);

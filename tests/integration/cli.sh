@@ -112,6 +112,21 @@ what_is_written_wrongly_costs_one_sentence_and_status_2()
 		--generate pdf
 	END
 	[ $n -gt 50 ]
+	complains 2 sill run a --port 70000:22
+	has "^sill: run: --port: '70000:22' is not" <"$work/err" || fail "$(cat "$work/err")"
+	complains 2 sill run a --memory 1
+	has "'1' is not from 16M to 16T" <"$work/err" || fail "$(cat "$work/err")"
+}
+
+a_name_that_is_not_utf8_can_be_looked_at_but_not_kept()
+{
+	local odd=$work/$'caf\xe9.raw'
+	truncate -s 1M "$odd"
+	sill disk info --json "$odd" | jq -e '.virtual_size == 1048576' >/dev/null
+	complains 1 sill create "$odd"
+	has 'caf?.raw: the name is not UTF-8' <"$work/err" || fail "$(cat "$work/err")"
+	SILL_STATE=$work/$'\xe9' complains 1 sill list
+	has 'the name is not UTF-8' <"$work/err" || fail "$(cat "$work/err")"
 }
 
 what_fails_costs_one_sentence_and_status_1()
@@ -373,6 +388,7 @@ an_installation_in_a_staging_directory_is_complete()
 
 run_tests \
 	what_is_written_wrongly_costs_one_sentence_and_status_2 \
+	a_name_that_is_not_utf8_can_be_looked_at_but_not_kept \
 	what_fails_costs_one_sentence_and_status_1 \
 	without_a_terminal_nothing_is_deleted_unless_yes_is_said \
 	a_machine_without_a_name_is_called_after_its_image \

@@ -74,7 +74,7 @@ TEST(what_is_written_wrongly_is_quoted_in_one_sentence)
 		{ { "name", "-t1", "-t2" }, "--text is given twice" },
 		{ { "name", "--count=9" }, "'9' is not a whole number from 1 to 8" },
 		{ { "name", "--count=-1" }, "'-1'" },
-		{ { "name", "--size=4095" }, "'4095' is less than 4.10 kB" },
+		{ { "name", "--size=4095" }, "'4095' is less than 4K" },
 		{ { "name", "--size=4X" }, "'4X' is not a number of bytes" },
 		{ { "name", "--kind=three" }, "'three' is none of: one, two" },
 	};

@@ -52,6 +52,32 @@ TEST(sizes_are_printed_with_three_figures)
 	assert_string_equal(format_bytes(UINT64_MAX, out), "18.4 EB");
 }
 
+TEST(sizes_are_printed_as_they_may_be_written)
+{
+	static const uint64_t sizes[] = {
+		0, 1, 1023, 1024, 1025, 16 << 20, UINT64_C(16) << 40, UINT64_C(4) << 50, UINT64_MAX
+	};
+	char text[24];
+
+	assert_string_equal(format_bytes_exactly(16 << 20, text), "16M");
+	assert_string_equal(format_bytes_exactly(4095, text), "4095");
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint64_t back;
+
+		assert_int_equal(parse_bytes(format_bytes_exactly(sizes[i], text), &back, NULL), 0);
+		assert_int_equal(back, sizes[i]);
+	}
+}
+
+TEST(text_that_json_takes_is_told_from_other_text)
+{
+	assert_true(text_is_utf8(""));
+	assert_true(text_is_utf8("plain, caf\xc3\xa9, \xf0\x9f\x90\xa7"));
+	assert_false(text_is_utf8("caf\xe9.raw"));
+	assert_false(text_is_utf8("cut \xc3"));
+	assert_false(text_is_utf8("surrogate \xed\xa0\x80"));
+}
+
 TEST(an_error_sentence_is_cut_not_overrun)
 {
 	struct error err = { 0 };
@@ -65,6 +91,20 @@ TEST(an_error_sentence_is_cut_not_overrun)
 	assert_int_equal(error_prefix(&err, "disk"), -EIO);
 	assert_string_equal(err.text, "disk: no answer");
 	assert_int_equal(error_set(NULL, EIO, "nobody listens"), -EIO);
+}
+
+TEST(an_error_sentence_may_hold_the_one_before_it)
+{
+	struct error err;
+
+	error_set(&err, EINVAL, "'x' is no port");
+	assert_int_equal(error_set(&err, ERANGE, "--port: %s", err.text), -ERANGE);
+	assert_string_equal(err.text, "--port: 'x' is no port");
+	error_sys(&err, ENOENT, "%s (%s)", "open", err.text);
+	assert_string_equal(err.text, "open (--port: 'x' is no port): No such file or directory");
+	error_prefix(&err, "%.4s", err.text);
+	assert_string_equal(err.text,
+	                    "open: open (--port: 'x' is no port): No such file or directory");
 }
 
 TEST(a_replaced_file_is_whole_and_leaves_nothing_beside_it)
@@ -163,7 +203,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(sizes_are_read_with_their_units),
 		CASE(sizes_are_printed_with_three_figures),
+		CASE(sizes_are_printed_as_they_may_be_written),
+		CASE(text_that_json_takes_is_told_from_other_text),
 		CASE(an_error_sentence_is_cut_not_overrun),
+		CASE(an_error_sentence_may_hold_the_one_before_it),
 		CASE(a_replaced_file_is_whole_and_leaves_nothing_beside_it),
 		CASE(foreign_text_is_made_printable),
 		CASE(an_error_sentence_is_printable_even_where_it_was_cut),

@@ -6,6 +6,9 @@
  * directory gets its name by a rename.  Whoever comes second finds it there and throws its own
  * away, so two machines may begin with the same image at once.  Only the places where it has found
  * the image's files are added to those that are known.
+ *
+ * A fresh directory is locked (flock) for as long as somebody works in it.  One that is not is left
+ * of a look that was cut short, and the next one removes it.
  */
 #include "disk/image-dir.h"
 
@@ -20,6 +23,8 @@
 #include "disk/near/near.h"
 #include "util/io.h"
 
+#define FRESH ".new-"
+
 /* A directory of plain files, gone. */
 static void remove_dir(const char *path)
 {
@@ -33,6 +38,56 @@ static void remove_dir(const char *path)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
 	rmdir(path);
+}
+
+/* With `parent`, the directory of `images_dir`, locked: remove what was cut short. */
+static void sweep(int parent, const char *images_dir)
+{
+	DIR *dir = opendir(images_dir);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		cleanup_free char *path = NULL;
+		cleanup_close int old = -1;
+
+		if (strncmp(entry->d_name, FRESH, strlen(FRESH)) != 0)
+			continue;
+		old = openat(parent, entry->d_name,
+		             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (old >= 0 && flock(old, LOCK_EX | LOCK_NB) == 0 &&
+		    asprintf(&path, "%s/%s", images_dir, entry->d_name) >= 0)
+			remove_dir(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* A fresh directory, locked as long as *ret_lock is open. */
+static int make_fresh(const char *images_dir, char **ret, int *ret_lock, struct error *err)
+{
+	cleanup_close int parent = -1;
+	cleanup_free char *fresh = NULL;
+	int r = make_dirs(images_dir, 0755, err);
+
+	if (r < 0)
+		return r;
+	/* Locked, so that no fresh directory is seen between its making and its locking. */
+	parent = open(images_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0 || flock(parent, LOCK_EX) < 0)
+		return error_sys(err, errno, "%s", images_dir);
+	sweep(parent, images_dir);
+	if (asprintf(&fresh, "%s/" FRESH "XXXXXX", images_dir) < 0)
+		return error_sys(err, ENOMEM, "%s", images_dir);
+	if (!mkdtemp(fresh))
+		return error_sys(err, errno, "%s", images_dir);
+	*ret_lock = open(fresh, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_lock < 0 || flock(*ret_lock, LOCK_EX) < 0) {
+		r = error_sys(err, errno, "%s", fresh);
+		rmdir(fresh);
+		return r;
+	}
+	*ret = take_ptr(fresh);
+	return 0;
 }
 
 /* Look at the image with its metadata in `dir`, and write image.json there. */
@@ -88,15 +143,12 @@ int disk_image_resolve(const struct disk_spec *spec, const char *images_dir, cha
 {
 	cleanup(image_record_free) struct image_record *record = NULL;
 	cleanup_free char *fresh = NULL, *path = NULL;
+	cleanup_close int lock = -1;
 	char hex[65];
-	int r = make_dirs(images_dir, 0755, err);
+	int r = make_fresh(images_dir, &fresh, &lock, err);
 
 	if (r < 0)
 		return r;
-	if (asprintf(&fresh, "%s/.new-XXXXXX", images_dir) < 0)
-		return error_sys(err, ENOMEM, "%s", images_dir);
-	if (!mkdtemp(fresh))
-		return error_sys(err, errno, "%s", fresh);
 	r = look(spec, fresh, &record, err);
 	for (size_t i = 0; r == 0 && i < sizeof(record->id); i++)
 		snprintf(hex + 2 * i, 3, "%02x", record->id[i]);

@@ -46,7 +46,7 @@ static int status_of(struct filler *filler, json_t **ret, struct error *err)
 	return r;
 }
 
-/* What the disk has to say while it does not get on, once each. */
+/* The latest that the disk has to say while it does not get on. */
 static void show_messages(struct filler *filler, const json_t *status)
 {
 	const json_t *list = json_object_get(status, "messages"), *message;
@@ -57,8 +57,8 @@ static void show_messages(struct filler *filler, const json_t *status)
 		seen += json_integer_value(json_object_get(message, "times"));
 	message = json_array_get(list, json_array_size(list) - 1);
 	if (seen > filler->messages && message)
-		fprintf(stderr, "sill: %s: %s\n", filler->verb,
-		        json_string_value(json_object_get(message, "text")));
+		fprintf(stderr, "%ssill: %s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "",
+		        filler->verb, json_string_value(json_object_get(message, "text")));
 	filler->messages = seen;
 }
 
@@ -95,8 +95,10 @@ static int wait_complete(struct filler *filler, int signals, struct error *err)
 			json_object_get(json_object_get(status, "fill"), "state"));
 		complete = state && strcmp(state, "complete") == 0;
 		full = json_is_true(json_object_get(status, "cache_full"));
+		/* That it is complete is said at the end. */
+		if (!complete)
+			show_messages(filler, status);
 		show(filler, status);
-		show_messages(filler, status);
 		json_decref(status);
 		if (complete)
 			return 0;
@@ -117,7 +119,11 @@ static int run(const struct cli_call *call, struct error *err)
 	sigset_t set;
 	int r;
 
-	/* Before there are threads, which inherit this. */
+	/* A signal ends the command at once while it looks for the image: sources may be silent. */
+	r = near_disk_find(call, &near, err);
+	if (r < 0)
+		return r;
+	/* Before there are the disk's threads, which inherit this. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -125,9 +131,6 @@ static int run(const struct cli_call *call, struct error *err)
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (signals < 0)
 		return error_sys(err, errno, "signals");
-	r = near_disk_find(call, &near, err);
-	if (r < 0)
-		return r;
 	r = near_disk_ask(near,
 	                  json_pack("{ss sb sI}", "cmd", "fill", "on", 1, "rate", (json_int_t)rate),
 	                  ASK_MS, NULL, err);

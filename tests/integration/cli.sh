@@ -129,6 +129,37 @@ a_name_that_is_not_utf8_can_be_looked_at_but_not_kept()
 	has 'the name is not UTF-8' <"$work/err" || fail "$(cat "$work/err")"
 }
 
+fresh_directories()
+{
+	ls -d "$SILL_STATE"/images/.new-* 2>/dev/null | wc -l
+}
+
+what_a_look_that_was_cut_short_has_left_is_removed_by_the_next()
+{
+	local silent="nbd+unix:///?socket=$work/silent" pid status=0
+	background "$work/silent.log" socat -u "UNIX-LISTEN:$work/silent,fork" OPEN:/dev/null
+	wait_for 10 test -S "$work/silent"
+	truncate -s 1M "$work/next.raw"
+	rm -rf "$SILL_STATE"
+	sill disk fill --stall 600 --deadline 600 "$silent" &
+	pid=$!
+	wait_for 10 eval '[ "$(fresh_directories)" = 1 ]'
+	# What somebody still looks at stays.
+	sill disk fill "$work/next.raw" 2>/dev/null
+	[ "$(fresh_directories)" = 1 ]
+	# No source has to answer for the command to be ended.
+	kill -TERM $pid
+	wait_for 20 gone $pid || fail "it does not end"
+	wait $pid || status=$?
+	[ $status = 143 ] || fail "status $status"
+	[ "$(fresh_directories)" = 1 ]
+	sill disk fill "$work/next.raw" 2>"$work/err"
+	[ "$(fresh_directories)" = 0 ]
+	# Said once, on standard output.
+	! has complete <"$work/err" || fail "$(cat "$work/err")"
+	rm -rf "$SILL_STATE"
+}
+
 what_fails_costs_one_sentence_and_status_1()
 {
 	local words
@@ -389,6 +420,7 @@ an_installation_in_a_staging_directory_is_complete()
 run_tests \
 	what_is_written_wrongly_costs_one_sentence_and_status_2 \
 	a_name_that_is_not_utf8_can_be_looked_at_but_not_kept \
+	what_a_look_that_was_cut_short_has_left_is_removed_by_the_next \
 	what_fails_costs_one_sentence_and_status_1 \
 	without_a_terminal_nothing_is_deleted_unless_yes_is_said \
 	a_machine_without_a_name_is_called_after_its_image \

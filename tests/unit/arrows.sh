@@ -17,6 +17,8 @@ declare -A may=(
 	[hypervisor/core]="hypervisor/core base include/sill"
 	[hypervisor/boot]="hypervisor/boot hypervisor/core base include/sill"
 	[hypervisor/amd]="hypervisor/amd hypervisor/core base include/sill"
+	[module]="module base include/sill"
+	[module/emulate]="module/emulate module base include/sill"
 	[cli]="cli library machine disk disk/serve disk/source disk/format disk/near util base include/sill"
 )
 n=0

@@ -19,6 +19,7 @@ declare -A may=(
 	[hypervisor/amd]="hypervisor/amd hypervisor/core base include/sill"
 	[module]="module base include/sill"
 	[module/emulate]="module/emulate module base include/sill"
+	[module/irqchip]="module/irqchip module base include/sill"
 	[cli]="cli library machine disk disk/serve disk/source disk/format disk/near util base include/sill"
 )
 n=0

@@ -286,6 +286,11 @@ bash_completes_verbs_options_choices_and_machines()
 	complete_bash sill disk "" | has -x -e info
 	[ "$(complete_bash sill run --accel k)" = kvm ]
 	[ "$(complete_bash sill run --accel = t)" = tcg ]
+	# readline makes three words of --cpus=4.
+	: >"$work/an.img"
+	[ "$(complete_bash sill run --cpus = 4 --ephemeral "$work/an")" = "$work/an.img" ]
+	[ "$(complete_bash sill run --fill = 4M "$work/an")" = "$work/an.img" ]
+	[ -z "$(complete_bash sill run --cpus = 4 a "$work/an")" ]
 	sill create --name named "$work/empty.img"
 	[ "$(complete_bash sill start na)" = named ]
 	sill delete -y named

@@ -49,20 +49,20 @@ int disk_layer_create(const char *image_dir, const char *layer_dir, struct error
  * so a disk whose blocks are near works with every source gone.
  */
 int disk_open(const struct disk_spec *spec, struct disk **ret, struct error *err);
-/* Flushes.  NULL is allowed. */
+/* Flushes; who wants to know whether that works calls disk_flush() before.  NULL is allowed. */
 void disk_close(struct disk *disk);
 DEFINE_CLEANUP(struct disk *, disk_close);
 
 uint64_t disk_size(const struct disk *disk);
 bool disk_writable(const struct disk *disk);
 
-#define DISK_FUA      1u /* durable when it returns */
-#define DISK_MAY_TRIM 2u /* zeroing may give space back */
+#define DISK_FUA 1u /* durable when it returns */
 
 /* Any byte range inside the disk.  -EIO at last when no source delivers; -ENOSPC; -EROFS. */
 int disk_read(struct disk *disk, void *buf, size_t len, uint64_t off, struct error *err);
 int disk_write(struct disk *disk, const void *buf, size_t len, uint64_t off, unsigned int flags,
                struct error *err);
+/* Gives space back, as trimming does: a layer is sparse, and promises nobody room. */
 int disk_zero(struct disk *disk, uint64_t len, uint64_t off, unsigned int flags, struct error *err);
 int disk_trim(struct disk *disk, uint64_t len, uint64_t off, unsigned int flags, struct error *err);
 int disk_flush(struct disk *disk, struct error *err);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "disk/disk.h"
 #include "disk/serve/commands.h"
@@ -34,6 +35,7 @@
 static struct disk_spec *spec;
 static struct disk *disk;
 static struct control *control;
+static bool lost; /* what clients have written could not be made safe at the end */
 
 static int fail(const struct error *err)
 {
@@ -95,10 +97,14 @@ static int sill_after_fork(void)
 
 static void sill_cleanup(void)
 {
+	struct error err = { 0 };
+
 	if (disk)
 		disk_interrupt(disk);
 	control_close(control);
 	control = NULL;
+	/* Closing flushes too, but has nobody to tell. */
+	lost = disk && result(disk_flush(disk, &err), &err) < 0;
 	disk_close(disk);
 	disk = NULL;
 }
@@ -107,6 +113,9 @@ static void sill_unload(void)
 {
 	disk_spec_free(spec);
 	spec = NULL;
+	/* nbdkit would end as if all were well. */
+	if (lost)
+		_exit(EXIT_FAILURE);
 }
 
 static void *sill_open(int readonly __attribute__((unused)))
@@ -150,8 +159,7 @@ static int sill_can_cache(void *handle __attribute__((unused)))
 
 static unsigned int flags_of(uint32_t flags)
 {
-	return (flags & NBDKIT_FLAG_FUA ? DISK_FUA : 0) |
-	       (flags & NBDKIT_FLAG_MAY_TRIM ? DISK_MAY_TRIM : 0);
+	return flags & NBDKIT_FLAG_FUA ? DISK_FUA : 0;
 }
 
 static int sill_pread(void *handle __attribute__((unused)), void *buf, uint32_t count,

@@ -211,6 +211,25 @@ a_killed_server_loses_nothing_that_was_flushed()
 	serve_stop cut
 }
 
+a_server_that_cannot_keep_what_was_written_says_so_when_it_ends()
+{
+	local pid status=0
+	sill disk fill "$(url a.raw)" >"$work/out" 2>&1
+	FAIL_SYNC=$work/no-sync LD_PRELOAD=$SILL_BUILD/tests/integration/fail-sync.so \
+		sill disk serve --unix "$work/lost.nbd" --layer "$work/lost" "$(url a.raw)" 2>"$work/err" &
+	pid=$!
+	uri="nbd+unix:///?socket=$work/lost.nbd"
+	wait_for 20 nbdinfo --size "$uri"
+	: >"$work/no-sync"
+	# Unflushed: as far as the client knows all is well.
+	does write 1048576 4096
+	kill -TERM $pid
+	wait_for 60 gone $pid || fail "it does not end"
+	wait $pid || status=$?
+	[ $status = 1 ] || fail "status $status"
+	grep -q 'layer.data: cannot be flushed: Input/output error' "$work/err" || fail "$(cat "$work/err")"
+}
+
 two_servers_share_what_is_near()
 {
 	rm -rf "$SILL_STATE"
@@ -285,7 +304,8 @@ run_tests a_read_only_disk_says_what_it_can_do what_a_client_may_ask_of_a_disk_i
 	nbdcopy_and_qemu_img_read_what_the_server_has \
 	holes_of_a_vhd_are_holes_of_the_disk what_is_near_is_served_with_the_source_gone \
 	writes_go_to_the_layer_and_stay a_layer_of_one_image_is_refused_for_another \
-	a_killed_server_loses_nothing_that_was_flushed two_servers_share_what_is_near \
+	a_killed_server_loses_nothing_that_was_flushed \
+	a_server_that_cannot_keep_what_was_written_says_so_when_it_ends two_servers_share_what_is_near \
 	a_server_that_goes_and_comes_back_costs_errors_and_nothing_else \
 	a_rotten_cache_is_found_and_mended a_terabyte_read_and_written_all_over_takes_less_than_64_MiB \
 	what_is_wrong_is_said_before_the_server_goes_to_the_background

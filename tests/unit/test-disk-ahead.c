@@ -72,7 +72,7 @@ TEST(a_fill_fetches_for_the_cache_what_the_guest_has_overwritten)
 	memset(world->far.data + MIB, 0, 4 * BLOCK);
 	for (unsigned int i = 0; i < 512; i += 3)
 		assert_int_equal(disk_write(world->disk, mine, BLOCK, i * BLOCK, 0, NULL), 0);
-	assert_int_equal(disk_trim(world->disk, 100 * BLOCK, 400 * BLOCK, DISK_MAY_TRIM, NULL), 0);
+	assert_int_equal(disk_trim(world->disk, 100 * BLOCK, 400 * BLOCK, 0, NULL), 0);
 	disk_set_fill(world->disk, true, 0);
 	wait_until_text(world, "fill", "state", "complete");
 	world_close(world);

@@ -215,7 +215,7 @@ TEST(a_write_that_covers_its_blocks_never_fetches)
 	far_set(&world->far, 0, EIO);
 	assert_int_equal(disk_write(world->disk, data, sizeof(data), 8 * BLOCK, 0, NULL), 0);
 	assert_int_equal(disk_write(world->disk, data, BLOCK + 512, MIB - BLOCK, 0, NULL), 0);
-	assert_int_equal(disk_zero(world->disk, 4 * BLOCK, 64 * BLOCK, DISK_MAY_TRIM, NULL), 0);
+	assert_int_equal(disk_zero(world->disk, 4 * BLOCK, 64 * BLOCK, 0, NULL), 0);
 	assert_int_equal(far_reads(&world->far), 0);
 	world_free(world);
 }

@@ -85,7 +85,7 @@ static void step(struct model_worker *worker, uint8_t *buf)
 		break;
 	case 7:
 		do
-			r = disk_zero(disk, len, off, flags | DISK_MAY_TRIM, &err);
+			r = disk_zero(disk, len, off, flags, &err);
 		while (r == -EIO);
 		must(r, &err);
 		memset(worker->model + off, 0, len);

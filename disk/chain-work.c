@@ -171,6 +171,9 @@ static void *work(void *arg)
 			chain->n_idle--;
 			continue;
 		}
+		/* A probe that waited for a worker when the chain was told to stop. */
+		if (chain->stopping)
+			cancel(attempt);
 		low = attempt->priority != SOURCE_DEMAND;
 		chain->n_low += low;
 		list_append(&chain->running, &attempt->link);

@@ -238,6 +238,30 @@ CHAIN_TEST(a_chain_closes_while_its_servers_are_silent)
 	assert_int_equal(source_read(f->chain, f->buf, PIECE, 0, &how, &f->err), -EIO);
 }
 
+/*
+ * The first read has the reserve looked at, and takes no time itself: so the look is met in every
+ * state.  Were one of them waited for, the test would take minutes.
+ */
+CHAIN_TEST(a_chain_closes_whenever_it_is_about_to_look_at_a_silent_reserve)
+{
+	struct fixture *f = *state;
+	char path[] = "/tmp/test-chain-XXXXXX";
+	const struct source_place sources[] = { { .url = path },
+		                                { .url = fault_server_url(f->b), .priority = 1 } };
+	int fd = mkstemp(path);
+
+	assert_int_equal(pwrite(fd, file, SIZE, 0), SIZE);
+	fault_server_fail(f->b, (struct fault){ .kind = FAULT_HOLD });
+	for (unsigned int i = 0; i < 500; i++) {
+		assert_int_equal(chain_open(sources, 2, &f->options, NULL, &f->chain, &f->err), 0);
+		reads(f, PIECE, 0);
+		source_close(f->chain);
+		f->chain = NULL;
+	}
+	close(fd);
+	unlink(path);
+}
+
 /* Reads here and there, in every priority. */
 static void *read_many(void *arg)
 {
@@ -304,6 +328,7 @@ int main(void)
 		CHAIN_CASE(a_busy_server_is_not_asked_before_the_time_it_says),
 		CHAIN_CASE(bytes_are_told_in_order_over_a_change_of_sources),
 		CHAIN_CASE(a_chain_closes_while_its_servers_are_silent),
+		CHAIN_CASE(a_chain_closes_whenever_it_is_about_to_look_at_a_silent_reserve),
 		CHAIN_CASE(many_readers_get_the_right_bytes_from_a_server_that_comes_and_goes),
 	};
 

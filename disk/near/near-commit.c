@@ -35,7 +35,9 @@ static void raise_flag(struct near *near, bool *flag)
 {
 	struct near_commit *commit = &near->commit;
 
-	if (__atomic_exchange_n(flag, true, __ATOMIC_SEQ_CST) || !flag_get(&commit->idle))
+	/* Where it is up already, the commit that takes it down is still to come: look first. */
+	if (flag_get(flag) || __atomic_exchange_n(flag, true, __ATOMIC_SEQ_CST) ||
+	    !flag_get(&commit->idle))
 		return;
 	pthread_mutex_lock(&commit->lock);
 	pthread_cond_signal(&commit->wake);

@@ -4,6 +4,8 @@
 #   RUNS=3        how often each way of booting is measured; the median counts
 #   WAYS="a b…"   only these ways (see `ways` below)
 #   PARTS="boot blocks fio open hypervisor"
+#   FIO_SECONDS=8 FIO_PAIRS=3   of each fio run, and how often each cell is measured
+#   FIO_FILL=4k   the size of the writes that fill the disks before fio measures
 #
 # Every way boots the same sample machine in the same virtual computer.  Ways that fetch do so from
 # one nginx through a link of 100 Mbit/s and 30 ms round trip (shaper.c).  The clock runs from the
@@ -16,7 +18,7 @@ export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} SILL_CACHE=
 runs=${RUNS:-3}
 parts=${PARTS:-boot blocks fio open hypervisor}
 ways=${WAYS:-local cold trace warm cold-vhd trace-vhd qemu-http nbdkit download}
-mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3}
+mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3} fio_fill=${FIO_FILL:-4k}
 results=$PWD/build/bench
 mkdir -p "$results"
 
@@ -221,6 +223,8 @@ count_blocks()
 
 fio_once()
 {
+	# Nobody is to pay for what another has left to write back.
+	sync
 	fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$1" --rw="$2" --bs=4k --iodepth="$3" \
 		--time_based --runtime="$fio_seconds" --size=1G --randrepeat=1 --output-format=json 2>/dev/null | sed -n "/^{/,\$p" |
 		jq --arg mode "$2" '.jobs[0][if $mode == "randread" then "read" else "write" end].iops'
@@ -240,8 +244,10 @@ measure_fio()
 	background "$work/qcow2.log" qemu-nbd --persistent --shared=0 --discard=unmap -f qcow2 -k "$work/qcow2" "$heap/fio.qcow2"
 	for server in sill file qcow2; do
 		wait_for 20 test -S "$work/$server" || { cat "$work"/*.log; return 1; }
-		# Reads of a hole are no reads: every server has the blocks written once.
-		fio --name=fill --ioengine=nbd --uri="nbd+unix:///?socket=$work/$server" --rw=write --bs=1M \
+		# Reads of a hole are no reads: every server has the blocks written once.  In small pieces:
+		# after large ones the kernel keeps the file in large folios, and overwriting 4 KiB of one
+		# is slower.  Sill cuts large writes, nbdkit's file plugin does not.
+		fio --name=fill --ioengine=nbd --uri="nbd+unix:///?socket=$work/$server" --rw=write --bs="$fio_fill" \
 			--size=1G --iodepth=4 --output-format=json >/dev/null 2>&1 || return 1
 	done
 	for mode in randread randwrite; do

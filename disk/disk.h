@@ -39,8 +39,6 @@ DEFINE_CLEANUP(struct disk_spec *, disk_spec_free);
  */
 int disk_image_resolve(const struct disk_spec *spec, const char *images_dir, char **ret_dir,
                        struct error *err);
-/* What image.json says, as docs/disk-engine.md lists it.  The caller owns it. */
-int disk_image_info(const char *image_dir, json_t **ret, struct error *err);
 /* Make an empty layer for that image; -EEXIST when `layer_dir` has one. */
 int disk_layer_create(const char *image_dir, const char *layer_dir, struct error *err);
 

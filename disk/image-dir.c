@@ -163,23 +163,6 @@ int disk_image_resolve(const struct disk_spec *spec, const char *images_dir, cha
 	return 0;
 }
 
-int disk_image_info(const char *image_dir, json_t **ret, struct error *err)
-{
-	cleanup(image_record_free) struct image_record *record = NULL;
-	cleanup_free char *path = NULL, *text = NULL;
-	int r = image_record_load(image_dir, &record, err);
-
-	if (r < 0)
-		return r;
-	if (asprintf(&path, "%s/%s", image_dir, IMAGE_RECORD_NAME) < 0)
-		return error_sys(err, ENOMEM, "%s", image_dir);
-	r = read_file(AT_FDCWD, path, 1u << 20, &text, NULL, err);
-	if (r < 0)
-		return r;
-	*ret = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	return *ret ? 0 : error_set(err, EINVAL, "%s: the file is not JSON", path);
-}
-
 int disk_layer_create(const char *image_dir, const char *layer_dir, struct error *err)
 {
 	cleanup(image_record_free) struct image_record *record = NULL;

@@ -53,8 +53,7 @@ struct stream {
 struct readahead {
 	uint64_t size;
 	uint64_t clock;
-	uint64_t asked, used;         /* faded, for the decision */
-	uint64_t all_asked, all_used; /* for readahead_score() */
+	uint64_t asked, used; /* bytes asked for, and read later; both fade */
 	struct stream streams[STREAMS];
 	struct region regions[REGIONS]; /* by number modulo REGIONS */
 };
@@ -71,12 +70,6 @@ struct readahead *readahead_new(uint64_t size)
 void readahead_free(struct readahead *readahead)
 {
 	free(readahead);
-}
-
-void readahead_score(const struct readahead *readahead, uint64_t *ret_asked, uint64_t *ret_used)
-{
-	*ret_asked = readahead->all_asked;
-	*ret_used = readahead->all_used;
 }
 
 /* The region that holds `off`; another one in its place is forgotten. */
@@ -116,7 +109,6 @@ static bool note_read(struct readahead *readahead, uint64_t from, uint64_t to)
 		uint64_t good = (uint64_t)__builtin_popcount(touched & region->asked) * UNIT;
 
 		readahead->used += good;
-		readahead->all_used += good;
 		region->asked &= ~touched;
 		region->read |= touched;
 	}
@@ -139,7 +131,6 @@ static size_t ask(struct readahead *readahead, uint64_t from, uint64_t to, struc
 
 		region->asked |= fresh;
 		readahead->asked += bytes;
-		readahead->all_asked += bytes;
 	}
 	if (readahead->asked > FADE) {
 		readahead->asked /= 2;

@@ -32,7 +32,4 @@ DEFINE_CLEANUP(struct readahead *, readahead_free);
 size_t readahead_read(struct readahead *readahead, uint64_t off, uint64_t len, bool missed,
                       struct trace_run ret[READAHEAD_MAX_PIECES]);
 
-/* Of what readahead_read() asked for: bytes asked for, bytes that the guest read later. */
-void readahead_score(const struct readahead *readahead, uint64_t *ret_asked, uint64_t *ret_used);
-
 #endif

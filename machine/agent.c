@@ -157,11 +157,6 @@ int agent_readable(struct agent *agent)
 	return 0;
 }
 
-bool agent_is_ready(const struct agent *agent)
-{
-	return agent->phase == AGENT_READY;
-}
-
 int agent_shutdown(struct agent *agent)
 {
 	if (agent->phase != AGENT_READY)

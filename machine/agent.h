@@ -42,8 +42,6 @@ void agent_guest_opened(struct agent *agent, bool open, uint64_t now);
 uint64_t agent_deadline(const struct agent *agent);
 void agent_retry(struct agent *agent, uint64_t now);
 
-/* Does it answer? */
-bool agent_is_ready(const struct agent *agent);
 /* Ask for a clean end; no answer comes.  -ENOTCONN when it does not answer. */
 int agent_shutdown(struct agent *agent);
 

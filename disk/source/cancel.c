@@ -32,16 +32,6 @@ void source_cancel_hurry(struct source_cancel *cancel)
 	pthread_mutex_unlock(&cancel->lock);
 }
 
-bool source_cancel_fired(struct source_cancel *cancel)
-{
-	bool fired;
-
-	pthread_mutex_lock(&cancel->lock);
-	fired = cancel->fired;
-	pthread_mutex_unlock(&cancel->lock);
-	return fired;
-}
-
 bool source_cancel_arm(struct source_cancel *cancel, void (*wake)(void *arg, bool fired), void *arg)
 {
 	bool armed;

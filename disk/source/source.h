@@ -78,7 +78,6 @@ struct source_cancel {
 
 void source_cancel_init(struct source_cancel *cancel);
 void source_cancel_fire(struct source_cancel *cancel);
-bool source_cancel_fired(struct source_cancel *cancel);
 void source_cancel_hurry(struct source_cancel *cancel);
 void source_cancel_destroy(struct source_cancel *cancel);
 /*

@@ -49,12 +49,19 @@ static void tell_qemu(struct supervisor *s, const char *command, qmp_done done)
 	set_timers(s);
 }
 
+/* QEMU closes its monitor when it ends, read to the end or not: then its own end is the reason. */
+static bool monitor_is_gone(const struct error *err)
+{
+	return err->code == EPIPE || err->code == ECONNRESET;
+}
+
 static void continued(void *arg, const json_t *result, const struct error *err)
 {
 	struct supervisor *s = arg;
 
 	if (!result) {
-		supervisor_finish(s, false, err->text);
+		if (!monitor_is_gone(err))
+			supervisor_finish(s, false, err->text);
 		return;
 	}
 	if (s->state == STARTING)
@@ -103,12 +110,11 @@ static void monitor_event(void *arg, const char *name, const json_t *data)
 	}
 }
 
-/* QEMU closes its monitor when it ends, read to the end or not: then its own end is the reason. */
 static void monitor_closed(void *arg, const struct error *err)
 {
 	struct supervisor *s = arg;
 
-	if (s->state != ENDING && err->code != EPIPE && err->code != ECONNRESET)
+	if (s->state != ENDING && !monitor_is_gone(err))
 		supervisor_finish(s, false, err->text);
 }
 

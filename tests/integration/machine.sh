@@ -425,6 +425,29 @@ a_window_without_an_x_server_is_refused_with_the_words_of_qemu()
 	sill delete --yes window
 }
 
+# One that leaves when it is told to go on is seen by its monitor's end before its own.
+when_qemu_ends_at_the_start_its_own_words_are_the_reason()
+{
+	local words='Could not go on: this is a test'
+	mkdir -p "$work/stand-in"
+	cat >"$work/stand-in/qemu-system-x86_64" <<-END
+		#!/bin/bash
+		[[ \$* =~ socket,id=monitor,fd=([0-9]+) ]]
+		monitor=\${BASH_REMATCH[1]}
+		echo '{"QMP": {"version": {}}}' >&"\$monitor"
+		while read -r line <&"\$monitor" && [[ \$line != *cont* ]]; do
+			[[ \$line =~ \"id\":\ ?([0-9]+) ]]
+			echo "{\"return\": {}, \"id\": \${BASH_REMATCH[1]}}" >&"\$monitor"
+		done
+		echo '$words' >&2
+		exec {monitor}>&-
+		exit 3
+	END
+	chmod +x "$work/stand-in/qemu-system-x86_64"
+	PATH=$work/stand-in:$PATH refused sill run --name stand-in --accel tcg "$work/guest.img"
+	grep -q "QEMU ended with status 3: $words" "$work/said" || fail "$(cat "$work/said")"
+}
+
 a_run_that_cannot_start_leaves_no_machine()
 {
 	refused env -u WAYLAND_DISPLAY DISPLAY=:987 sill run --name never --accel tcg --memory 64M \
@@ -497,5 +520,6 @@ run_tests \
 	a_port_that_is_taken_is_said_to_be_and_the_machine_starts_without_it_later \
 	a_screen_is_seen_by_vnc a_screen_is_a_window_of_an_x_server \
 	a_window_without_an_x_server_is_refused_with_the_words_of_qemu \
+	when_qemu_ends_at_the_start_its_own_words_are_the_reason \
 	a_run_that_cannot_start_leaves_no_machine a_log_that_grows_without_end_loses_its_oldest_lines \
 	a_deleted_machine_leaves_nothing_but_its_image_near

@@ -1,11 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Option rows that several verbs share, so that an option means the same everywhere.
+ * Rows of options and arguments that several verbs share, so that each means the same everywhere.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
 #include "cli/cli.h"
+
+#define ARGUMENT_MACHINE                                                   \
+	{                                                                  \
+		.name = "NAME", .type = CLI_MACHINE, .help = "The machine" \
+	}
+
+#define ARGUMENT_MACHINES                                                                   \
+	{                                                                                   \
+		.name = "NAME", .repeat = true, .type = CLI_MACHINE, .help = "The machines" \
+	}
+
+#define ARGUMENT_FILE_IMAGE                                              \
+	{                                                                \
+		.name = "IMAGE", .type = CLI_IMAGE,                      \
+		.help = "Path or URL of a raw, VHD, VHDX or qcow2 image" \
+	}
+
+#define ARGUMENT_FAR_IMAGE                                                   \
+	{                                                                    \
+		.name = "IMAGE", .type = CLI_IMAGE,                          \
+		.help = "A path, or a URL: http, https, nbd, nbd+unix, file" \
+	}
+
+#define ARGUMENT_MACHINE_OR_IMAGE                                   \
+	{                                                           \
+		.name = "NAME|IMAGE", .type = CLI_IMAGE,            \
+		.help = "A machine, or the path or URL of an image" \
+	}
 
 #define OPTION_JSON                                                                     \
 	{                                                                               \

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/attach.h"
-#include "cli/cli.h"
+#include "cli/options.h"
 #include "machine/machine.h"
 #include "machine/session.h"
 
@@ -33,7 +33,7 @@ const struct cli_verb verb_console = {
 	.description = "Show the serial console of a running machine, beginning with the last of "
 		       "what it printed before. Ctrl-] leaves it; the machine goes on running. "
 		       "Several terminals may show the same console.",
-	.arguments = { { .name = "NAME", .type = CLI_MACHINE, .help = "The machine" } },
+	.arguments = { ARGUMENT_MACHINE },
 	.options = { { .name = NULL } },
 	.examples = { { "sill console web", "Look at what it prints, and type into it" } },
 	.run = run,

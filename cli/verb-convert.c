@@ -174,9 +174,7 @@ const struct cli_verb verb_convert = {
 		"something goes wrong nothing is left behind.  Zeros take no room.\n\n"
 		"With *--parent* the new file is a differencing VHD: it holds only the sectors in "
 		"which the disk differs from that base, and finds it again by its unique id.",
-	.arguments = { { .name = "IMAGE",
-	                 .type = CLI_IMAGE,
-	                 .help = "Path or URL of a raw, VHD, VHDX or qcow2 image" },
+	.arguments = { ARGUMENT_FILE_IMAGE,
 	               { .name = "FILE", .type = CLI_FILE, .help = "The file to write" } },
 	.options = { { .name = "format",
 	               .type = CLI_CHOICE,

@@ -54,9 +54,7 @@ const struct cli_verb verb_disk_check = {
 		"entry, that no two blocks share a place in the file.  Each problem is one line.  "
 		"Content is not read; whether it is what it should be only a digest can say.\n\n"
 		"The exit status is 0 when all is well and 1 when there are problems.",
-	.arguments = { { .name = "IMAGE",
-	                 .type = CLI_IMAGE,
-	                 .help = "Path or URL of a raw, VHD, VHDX or qcow2 image" } },
+	.arguments = { ARGUMENT_FILE_IMAGE },
 	.options = { OPTION_JSON, OPTION_FORMAT, OPTION_PARENT, OPTIONS_SOURCE },
 	.examples = { { "sill disk check backup.vhd", "See whether a file is whole" } },
 	.run = run,

@@ -157,9 +157,7 @@ const struct cli_verb verb_disk_fill = {
 		"then on every machine of this image starts and runs with all sources gone.\n\n"
 		"A running machine goes on running, and its reads go first.  Stopping the command "
 		"loses nothing: what is near stays near, and a running machine goes on filling.",
-	.arguments = { { .name = "NAME|IMAGE",
-	                 .type = CLI_IMAGE,
-	                 .help = "A machine, or the path or URL of an image" } },
+	.arguments = { ARGUMENT_MACHINE_OR_IMAGE },
 	.options = { { .name = "rate",
 	               .type = CLI_BYTES,
 	               .value = "BYTES",

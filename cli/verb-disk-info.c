@@ -131,9 +131,7 @@ const struct cli_verb verb_disk_info = {
 		"its structure.  Only headers and tables are read, so an image at a URL is "
 		"described "
 		"without downloading it.",
-	.arguments = { { .name = "IMAGE",
-	                 .type = CLI_IMAGE,
-	                 .help = "Path or URL of a raw, VHD, VHDX or qcow2 image" } },
+	.arguments = { ARGUMENT_FILE_IMAGE },
 	.options = { OPTION_JSON, OPTION_FORMAT, OPTION_PARENT, OPTIONS_SOURCE },
 	.examples = { { "sill disk info https://example.org/debian-12.vhd",
 	                "Describe an image on a server" },

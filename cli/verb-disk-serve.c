@@ -111,11 +111,8 @@ const struct cli_verb verb_disk_serve = {
 		"disk is read-only; with it, writes go to that directory, which belongs to the "
 		"image from then on.\n\n"
 		"The command stays until it is ended by SIGINT or SIGTERM.  What was written is "
-	        "flushed "
-		"then; when that fails it says so, and the exit status is 1.",
-	.arguments = { { .name = "IMAGE",
-	                 .type = CLI_IMAGE,
-	                 .help = "Path or URL of a raw, VHD, VHDX or qcow2 image" } },
+		"flushed then; when that fails it says so, and the exit status is 1.",
+	.arguments = { ARGUMENT_FILE_IMAGE },
 	.options = { { .name = "unix",
 	               .type = CLI_FILE,
 	               .value = "SOCKET",

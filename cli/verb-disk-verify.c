@@ -59,9 +59,7 @@ const struct cli_verb verb_disk_verify = {
 		"block is noticed as well when a machine reads it, and fetched again then; this "
 		"finds it while the source is still there.\n\n"
 		"The exit status is 1 when something is rotten and --repair was not given.",
-	.arguments = { { .name = "NAME|IMAGE",
-	                 .type = CLI_IMAGE,
-	                 .help = "A machine, or the path or URL of an image" } },
+	.arguments = { ARGUMENT_MACHINE_OR_IMAGE },
 	.options = { { .name = "repair",
 	               .type = CLI_FLAG,
 	               .help = "Forget rotten blocks, so that they are fetched again" },

@@ -217,7 +217,7 @@ const struct cli_verb verb_info = {
 		"disk is doing: what was fetched from which source, how much is near, how many "
 		"reads had to wait for a source, what was fetched ahead by the trace of an earlier "
 		"boot, and how long the first read and the start took.",
-	.arguments = { { .name = "NAME", .type = CLI_MACHINE, .help = "The machine" } },
+	.arguments = { ARGUMENT_MACHINE },
 	.options = { OPTION_JSON },
 	.examples = { { "sill info web", "Show it" },
 	              { "sill info --json web | jq .disk.percent_near",

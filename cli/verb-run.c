@@ -55,9 +55,7 @@ const struct cli_verb verb_run = {
 		"is kept until it is deleted: *sill start* starts it again. When it cannot be "
 		"started "
 		"at all it is not kept; *sill create* makes one that is.",
-	.arguments = { { .name = "IMAGE",
-	                 .type = CLI_IMAGE,
-	                 .help = "A path, or a URL: http, https, nbd, nbd+unix, file" } },
+	.arguments = { ARGUMENT_FAR_IMAGE },
 	.options = { OPTIONS_MACHINE, OPTIONS_RUN },
 	.examples = { { "sill run https://images.example/debian-12.vhd",
 	                "Start Debian from a web server" },
@@ -88,9 +86,7 @@ const struct cli_verb verb_create = {
 	.summary = "Make a machine from an image without starting it",
 	.description = "Make a machine as *sill run* does, and print its name. The image is looked "
 		       "at, and nothing of it is fetched that this does not need.",
-	.arguments = { { .name = "IMAGE",
-	                 .type = CLI_IMAGE,
-	                 .help = "A path, or a URL: http, https, nbd, nbd+unix, file" } },
+	.arguments = { ARGUMENT_FAR_IMAGE },
 	.options = { OPTIONS_MACHINE },
 	.examples = { { "sill create --name web --memory 4G https://images.example/debian-12.vhd",
 	                "Make a machine to be started later" } },

@@ -49,7 +49,7 @@ const struct cli_verb verb_start = {
 	.summary = "Start a machine",
 	.description = "Start a machine that does not run. It returns when the machine runs, which "
 		       "is before its system is up: --wait waits for that.",
-	.arguments = { { .name = "NAME", .type = CLI_MACHINE, .help = "The machine" } },
+	.arguments = { ARGUMENT_MACHINE },
 	.options = { OPTION_ACCEL, OPTION_EPHEMERAL, OPTIONS_RUN },
 	.examples = { { "sill start web", "Start it in the background" },
 	              { "sill start web --wait=120",
@@ -89,10 +89,7 @@ const struct cli_verb verb_stop = {
 		       "power button, and wait until it has. When it has not in time that is an "
 		       "error, and the machine still runs. A machine that does not run is left "
 		       "alone.",
-	.arguments = { { .name = "NAME",
-	                 .repeat = true,
-	                 .type = CLI_MACHINE,
-	                 .help = "The machines" } },
+	.arguments = { ARGUMENT_MACHINES },
 	.options = { OPTIONS_STOP },
 	.examples = { { "sill stop web", "Shut it down" },
 	              { "sill stop --force web", "Cut its power" } },
@@ -117,7 +114,7 @@ const struct cli_verb verb_restart = {
 	.summary = "Shut a machine down and start it again",
 	.description = "As *sill stop* and then *sill start*; a machine that does not run is "
 		       "started.",
-	.arguments = { { .name = "NAME", .type = CLI_MACHINE, .help = "The machine" } },
+	.arguments = { ARGUMENT_MACHINE },
 	.options = { OPTIONS_STOP, OPTION_ACCEL, OPTION_EPHEMERAL, OPTIONS_RUN },
 	.examples = { { "sill restart web", "Shut it down and start it again" } },
 	.run = restart,

@@ -84,9 +84,7 @@ static int run_import(const struct cli_call *call, struct error *err)
 
 #define ARGUMENTS(file_help)                                                \
 	{                                                                   \
-		{ .name = "NAME|IMAGE",                                     \
-		  .type = CLI_IMAGE,                                        \
-		  .help = "A machine, or the path or URL of an image" },    \
+		ARGUMENT_MACHINE_OR_IMAGE,                                  \
 		{                                                           \
 			.name = "FILE", .type = CLI_FILE, .help = file_help \
 		}                                                           \

@@ -20,6 +20,8 @@ struct control_address {
 
 int control_address_of(const char *path, struct control_address **ret, struct error *err);
 void control_address_release(struct control_address *address);
+/* A socket of the kind that controls; or a sentence that names the path. */
+int control_socket(const char *path, struct error *err);
 DEFINE_CLEANUP(struct control_address *, control_address_release);
 
 #endif

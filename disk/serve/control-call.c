@@ -56,6 +56,13 @@ void control_address_release(struct control_address *address)
 	free(address);
 }
 
+int control_socket(const char *path, struct error *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? error_sys(err, errno, "%s", path) : fd;
+}
+
 /* Milliseconds left for poll(2); -1 for ever. */
 static int left_ms(uint64_t until)
 {
@@ -87,12 +94,9 @@ static int wait_for(int fd, short events, uint64_t until)
 static int connect_to(const char *path, int *ret, struct error *err)
 {
 	cleanup(control_address_release) struct control_address *address = NULL;
-	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
+	cleanup_close int fd = control_socket(path, err);
+	int r = fd < 0 ? fd : control_address_of(path, &address, err);
 
-	if (fd < 0)
-		return error_sys(err, errno, "%s", path);
-	r = control_address_of(path, &address, err);
 	if (r < 0)
 		return r;
 	if (connect(fd, (const struct sockaddr *)&address->un, address->len) < 0)

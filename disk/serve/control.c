@@ -245,9 +245,9 @@ static int remove_stale(const char *path, const struct control_address *address,
 		return errno == ENOENT ? 0 : error_sys(err, errno, "%s", path);
 	if (!S_ISSOCK(st.st_mode))
 		return error_set(err, EEXIST, "%s: there is something that is not a socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = control_socket(path, err);
 	if (fd < 0)
-		return error_sys(err, errno, "%s", path);
+		return fd;
 	if (connect(fd, (const struct sockaddr *)&address->un, address->len) == 0 ||
 	    errno != ECONNREFUSED)
 		return error_set(err, EADDRINUSE, "%s: another process is listening there", path);
@@ -259,12 +259,9 @@ static int remove_stale(const char *path, const struct control_address *address,
 static int listen_at(const char *path, int *ret, struct error *err)
 {
 	cleanup(control_address_release) struct control_address *address = NULL;
-	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
+	cleanup_close int fd = control_socket(path, err);
+	int r = fd < 0 ? fd : control_address_of(path, &address, err);
 
-	if (fd < 0)
-		return error_sys(err, errno, "%s", path);
-	r = control_address_of(path, &address, err);
 	if (r == 0)
 		r = remove_stale(path, address, err);
 	if (r < 0)

@@ -57,4 +57,21 @@ static inline void exercise(struct image *image)
 	image_check(image, NULL, NULL, NULL);
 }
 
+/* Opens these bytes, and if that goes well does all of the above. */
+static inline void exercise_bytes(const uint8_t *data, size_t len,
+                                  const struct image_options *options)
+{
+	struct source *file;
+	struct image *image;
+
+	if (source_open_memory(data, len, "fuzz", &file) < 0)
+		return;
+	if (image_open(file, options, &image, NULL) == 0) {
+		exercise(image);
+		image_close(image);
+	} else {
+		source_close(file);
+	}
+}
+
 #endif

@@ -28,22 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		                               .places = SOURCE_PLACE("/fuzz"),
 		                               .open_parent = open_base };
 	size_t room = max_u64(len, PADDED);
-	struct source *file;
-	struct image *image;
 	uint8_t *raw = calloc(1, room);
 
 	if (!raw)
 		return 0;
 	memcpy(raw, data, len);
 	/* An odd length stands for a file that ends where the input does. */
-	if (source_open_memory(raw, len % 2 ? len : room, "fuzz", &file) == 0) {
-		if (image_open(file, &options, &image, NULL) == 0) {
-			exercise(image);
-			image_close(image);
-		} else {
-			source_close(file);
-		}
-	}
+	exercise_bytes(raw, len % 2 ? len : room, &options);
 	free(raw);
 	return 0;
 }

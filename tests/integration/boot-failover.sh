@@ -2,7 +2,7 @@
 # A server is killed while the sample machine boots from it, and a second one takes over.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need nginx jq socat qemu-system-x86_64
-[ -s "$machines/debian-12/disk.vhd" ] || skip_all "the sample machine has not been built"
+need_sample vhd
 mkdir "$work/www"
 ln -s "$(sample vhd)" "$work/www/disk.vhd"
 web first "$work/www" || exit 1

@@ -3,7 +3,7 @@
 # In plain each format with one firmware, with FULL=1 each with both.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need nginx jq socat qemu-system-x86_64
-[ -s "$machines/debian-12/disk.raw" ] || skip_all "the sample machine has not been built"
+need_sample raw
 mkdir "$work/www"
 
 boots()

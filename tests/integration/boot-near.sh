@@ -3,7 +3,7 @@
 # guest wrote, also when processes are killed.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need nginx jq socat qemu-system-x86_64
-[ -s "$machines/debian-12/disk.vhd" ] || skip_all "the sample machine has not been built"
+need_sample vhd
 mkdir "$work/www"
 ln -s "$(sample vhd)" "$work/www/disk.vhd"
 web far "$work/www" || exit 1

@@ -85,6 +85,12 @@ need()
 	done
 }
 
+# need_sample FORMAT: skips the whole script when the sample machine has no such disk.
+need_sample()
+{
+	[ -s "$machines/debian-12/disk.$1" ] || skip_all "the sample machine has not been built"
+}
+
 skip_all()
 {
 	echo "1..0 # SKIP $*"

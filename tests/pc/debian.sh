@@ -3,7 +3,7 @@
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need qemu-system-x86_64 cpio
 . "$SILL_SOURCE/tests/pc/pc.sh"
-[ -s "$machines/debian-12/disk.raw" ] || skip_all "the sample machine has not been built"
+need_sample raw
 
 # reaches_multi_user KERNEL DISK CPUS
 reaches_multi_user()

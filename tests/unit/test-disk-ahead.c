@@ -189,6 +189,37 @@ TEST(a_replay_goes_on_after_its_source_failed)
 	world_free(world);
 }
 
+static struct trace *saved_trace(struct world *world)
+{
+	struct trace *trace = NULL;
+
+	assert_int_equal(
+		trace_load(world->parts.trace_dir, "trace", world->parts.image_id, &trace, NULL),
+		0);
+	return trace;
+}
+
+/* Bytes in the trace after a boot and one more that reads only this. */
+static uint64_t traced_after(uint64_t off, size_t len)
+{
+	struct world *world = world_new(8 * MIB);
+	struct trace *trace;
+	uint64_t bytes;
+
+	world->parts.trace_record = true;
+	world_open(world);
+	read_boot(world);
+	world_close(world);
+	world_open(world);
+	expect_far(world, off, len);
+	assert_int_equal(disk_trace_stop(world->disk, NULL), 0);
+	trace = saved_trace(world);
+	bytes = trace_bytes(trace);
+	trace_free(trace);
+	world_free(world);
+	return bytes;
+}
+
 TEST(what_the_guest_wrote_is_not_in_the_trace)
 {
 	struct world *world = world_new(8 * MIB);
@@ -201,9 +232,7 @@ TEST(what_the_guest_wrote_is_not_in_the_trace)
 	assert_int_equal(disk_read(world->disk, mine, BLOCK, 100 * BLOCK, NULL), 0);
 	expect_far(world, 7 * BLOCK, 2 * BLOCK);
 	assert_int_equal(disk_trace_save(world->disk, NULL), 0);
-	assert_int_equal(
-		trace_load(world->parts.trace_dir, "trace", world->parts.image_id, &trace, NULL),
-		0);
+	trace = saved_trace(world);
 	assert_int_equal(trace->n, 1);
 	assert_int_equal(trace->runs[0].off, 7 * BLOCK);
 	assert_int_equal(trace->runs[0].len, 2 * BLOCK);
@@ -212,40 +241,12 @@ TEST(what_the_guest_wrote_is_not_in_the_trace)
 
 TEST(a_later_boot_that_reads_less_does_not_spoil_the_trace)
 {
-	struct world *world = world_new(8 * MIB);
-	cleanup(trace_free) struct trace *trace = NULL;
-
-	world->parts.trace_record = true;
-	world_open(world);
-	read_boot(world);
-	world_close(world);
-	world_open(world);
-	expect_far(world, boot[0] * BLOCK, BLOCK);
-	assert_int_equal(disk_trace_stop(world->disk, NULL), 0);
-	assert_int_equal(
-		trace_load(world->parts.trace_dir, "trace", world->parts.image_id, &trace, NULL),
-		0);
-	assert_int_equal(trace_bytes(trace), ARRAY_LEN(boot) * BLOCK);
-	world_free(world);
+	assert_int_equal(traced_after(boot[0] * BLOCK, BLOCK), ARRAY_LEN(boot) * BLOCK);
 }
 
 TEST(a_boot_that_reads_something_else_renews_the_trace)
 {
-	struct world *world = world_new(8 * MIB);
-	cleanup(trace_free) struct trace *trace = NULL;
-
-	world->parts.trace_record = true;
-	world_open(world);
-	read_boot(world);
-	world_close(world);
-	world_open(world);
-	expect_far(world, 6 * MIB, 40 * BLOCK);
-	assert_int_equal(disk_trace_stop(world->disk, NULL), 0);
-	assert_int_equal(
-		trace_load(world->parts.trace_dir, "trace", world->parts.image_id, &trace, NULL),
-		0);
-	assert_int_equal(trace_bytes(trace), 40 * BLOCK);
-	world_free(world);
+	assert_int_equal(traced_after(6 * MIB, 40 * BLOCK), 40 * BLOCK);
 }
 
 TEST(a_damaged_trace_costs_a_message_and_nothing_else)

@@ -52,10 +52,12 @@ format()
 # and the program.  A fuzz target is compiled by its own build and has no flags here.
 tidy_keys()
 {
-	local dir=build/lint/clang
-	ninja -C $dir -t deps | sed -n 's/^    //p' | sort -u | (cd $dir && xargs sha256sum) >build/lint/digests
+	local dir=build/lint/clang rules
+	ninja -C $dir -t deps | sed -n 's/^    //p' | sort -u |
+		(cd $dir && xargs sha256sum) >build/lint/digests
 	jq -r '.[] | "\(.file)\t\(.command)"' $dir/compile_commands.json >build/lint/flags
-	ninja -C $dir -t deps | awk -v rules="$({ clang-tidy --version; cat .clang-tidy hypervisor/.clang-tidy; } | sha256sum)" '
+	rules=$({ clang-tidy --version; cat .clang-tidy hypervisor/.clang-tidy; } | sha256sum)
+	ninja -C $dir -t deps | awk -v rules="$rules" '
 		BEGIN {
 			while ((getline line <"build/lint/digests") > 0)
 				digest[substr(line, 67)] = substr(line, 1, 64)
@@ -65,7 +67,8 @@ tidy_keys()
 		/^    / { file = substr($0, 5); if (!first) first = file; all = all digest[file] }
 		/^$/ && first { print first "\t" rules flags[first] all; first = all = "" }' |
 		sort -u -t "$(printf '\t')" -k1,1 | while IFS= read -r line; do
-			printf '%s %s\n' "$(sha256sum <<<"$line" | cut -c1-64)" "$(cut -f1 <<<"${line#../../../}")"
+			printf '%s %s\n' "$(sha256sum <<<"$line" | cut -c1-64)" \
+				"$(cut -f1 <<<"${line#../../../}")"
 		done
 }
 
@@ -91,7 +94,9 @@ tidy()
 	tidy_keys | while read -r digest file; do
 		[[ $listed != *" $file "* ]] || printf '%s\n' "$digest" "$file"
 	done | xargs -P "$jobs" -n 2 bash -c 'tidy_one "$@"' bash
-	find build/lint/tidy -type f ! -name '*.errors' -exec cat {} + | sed -n "s|^$PWD/||; s|^build/lint/clang/||; s|^\.\./\.\./\.\./||; /error:/p" | sort -u >build/lint/findings
+	find build/lint/tidy -type f ! -name '*.errors' -exec cat {} + |
+		sed -n "s|^$PWD/||; s|^build/lint/clang/||; s|^\.\./\.\./\.\./||; /error:/p" |
+		sort -u >build/lint/findings
 	[ ! -s build/lint/findings ] || {
 		cat build/lint/findings
 		echo "(each with the path to it: build/lint/tidy)"
@@ -99,14 +104,18 @@ tidy()
 	}
 }
 
-# It does not know __attribute__((cleanup)): leaks are left to LeakSanitizer in the tests.  Nor that a
-# linker's marks are one array, nor how wide int64_t is, nor that a macro is for names and for literals.
+# It does not know __attribute__((cleanup)): leaks are left to LeakSanitizer in the tests.  Nor that
+# a linker's marks are one array, nor how wide int64_t is, nor that a macro is for names and for
+# literals.
 second_opinion()
 {
 	# What it found out of each file is kept there until the file changes.
 	mkdir -p build/lint/cppcheck
-	cppcheck --quiet --error-exitcode=1 --cppcheck-build-dir=build/lint/cppcheck --enable=warning,performance,portability --std=c11 --inline-suppr \
-		-D__x86_64__ -D_GNU_SOURCE --include=build-aux/cppcheck-loops -I. -j "$jobs" --suppress=comparePointers --suppress=literalWithCharPtrCompare --suppress=invalidPrintfArgType_sint --suppress=invalidPrintfArgType_uint \
+	cppcheck --quiet --error-exitcode=1 --cppcheck-build-dir=build/lint/cppcheck \
+		--enable=warning,performance,portability --std=c11 --inline-suppr \
+		-D__x86_64__ -D_GNU_SOURCE --include=build-aux/cppcheck-loops -I. -j "$jobs" \
+		--suppress=comparePointers --suppress=literalWithCharPtrCompare \
+		--suppress=invalidPrintfArgType_sint --suppress=invalidPrintfArgType_uint \
 		--suppress=memleak --suppress=resourceLeak \
 		--template='{file}:{line}: {id}: {message}' "${c_files[@]}"
 }
@@ -135,7 +144,9 @@ shell_syntax()
 # Calls with no bound, no errors or no reason; and waiting by the clock for something.
 banned()
 {
-	! grep -nwE '(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|alloca|system|popen|sleep|usleep) ?\(' \
+	local calls='strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol'
+	calls+='|alloca|system|popen|sleep|usleep'
+	! grep -nwE "($calls) ?\(" \
 		"${all_c[@]}" | grep -vE '^[^:]*:[0-9]*:[[:space:]]*(/?\*|//)'
 }
 
@@ -166,7 +177,8 @@ own_paths()
 
 endings()
 {
-	! git grep -nIE '[[:space:]]$' -- ':!LICENSE' ':!*.svg' ':!tests/fuzz/corpus' && ! git grep -nIiE '\b(TO[D]O|FIX[M]E|XX[X])\b' -- '*.c' '*.h' '*.sh'
+	! git grep -nIE '[[:space:]]$' -- ':!LICENSE' ':!*.svg' ':!tests/fuzz/corpus' &&
+		! git grep -nIiE '\b(TO[D]O|FIX[M]E|XX[X])\b' -- '*.c' '*.h' '*.sh'
 }
 
 check gcc warnings gcc

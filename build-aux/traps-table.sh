@@ -8,7 +8,8 @@ set -euo pipefail
 cd "${SILL_SOURCE:-$(dirname "$(readlink -f "$0")")/..}"
 header=hypervisor/amd/traps.h page=docs/hypervisor.md
 
-# rows MACRO COLUMNS…: the macro's invocations, the preprocessor's own reading of them, as table rows.
+# rows MACRO COLUMNS…: the macro's invocations, the preprocessor's own reading of them, as table
+# rows.
 rows()
 {
 	printf '#include "%s"\n%s(ROW)\n' "$header" "$1" | cpp -P -I. | tr -d '\n' |
@@ -27,7 +28,8 @@ tables()
 			echo "| $what | $why |"
 		done
 	done
-	printf '| a nested page fault | the local APIC page is read-only, our memory is not there, and devices beyond the memory map are mapped at their first touch |\n'
+	printf '| %s | %s |\n' 'a nested page fault' "the local APIC page is read-only, our memory \
+is not there, and devices beyond the memory map are mapped at their first touch"
 	printf '\n| MSR | trapped | because |\n|---|---|---|\n'
 	rows AMD_MSRS | while IFS= read -r row; do
 		[[ $row =~ ^[^,]*,\ *([01]),\ *([01]),\ *\"([^\"]*)\",\ *\"([^\"]*)\"$ ]]

@@ -6,7 +6,8 @@
 # until the machine is ready, says what happened when, and stops it.  Nothing stays behind but
 # build/, where the machine's image is kept.
 cd "$(dirname "$(readlink -f "$0")")/.."
-export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} SILL_CACHE=${SILL_CACHE:-$PWD/build}
+export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} \
+	SILL_CACHE=${SILL_CACHE:-$PWD/build}
 machines/debian-12/build.sh "$SILL_CACHE/machines/debian-12" || exit 1
 . tests/integration/lib.sh
 web far "$machines/debian-12" || exit 1
@@ -22,7 +23,8 @@ human()
 status()
 {
 	sill info --json sample 2>/dev/null | jq -r 'select(.disk) | "\(.ready) \(.ready_ms // 0) \(
-		.disk.fetched_bytes | add) \(.disk.size) \(.disk.percent_near * 10 | round / 10)"' 2>/dev/null
+		.disk.fetched_bytes | add) \(.disk.size) \(.disk.percent_near * 10 | round / 10)"' \
+			2>/dev/null
 }
 
 # follow SECONDS COMMAND…: calls it with the status that often, until it fails.
@@ -64,11 +66,13 @@ summary()
 	[ -n "$1" ] || return 0
 	read -r ready ms fetched size near <<<"$1"
 	echo
-	[ "$ready" != true ] || printf 'ready          %s after the start: its guest agent answers\n' \
+	[ "$ready" != true ] ||
+		printf 'ready          %s after the start: its guest agent answers\n' \
 		"$((ms / 1000)).$((ms % 1000 / 100)) s"
 	printf 'fetched        %s of the %s that the file has, %s %% of the disk is near\n' \
 		"$(human "$fetched")" "$(human "$file_bytes")" "$near"
-	printf 'the server     sent %s in %d answers\n' "$(human "$(web_bytes far)")" "$(wc -l <"$work/far.log")"
+	printf 'the server     sent %s in %d answers\n' "$(human "$(web_bytes far)")" \
+		"$(wc -l <"$work/far.log")"
 }
 
 echo "The far image is $url, $(human "$file_bytes") on this computer's own web server."
@@ -82,8 +86,10 @@ if [ -t 0 ] && [ -t 1 ]; then
 	result=$?
 	kill "$follower" 2>/dev/null
 	printf '\e]0;\a'
-	summary "$(sill info --json sample | jq -r '.last // . | select(.disk) | "\(.ready_ms != null) \(.ready_ms // 0) \(
-		.disk.fetched_bytes | add) \(.disk.size) \(.disk.percent_near * 10 | round / 10)"' 2>/dev/null)"
+	summary "$(sill info --json sample |
+		jq -r '.last // . | select(.disk) | "\(.ready_ms != null) \(.ready_ms // 0) \(
+		.disk.fetched_bytes | add) \(.disk.size) \(.disk.percent_near * 10 | round / 10)"' \
+			2>/dev/null)"
 	exit $result
 fi
 

@@ -77,7 +77,8 @@ run()
 	local dir=build/$1 suite=$2 base=run-$2 result name
 	headline "$3"
 	rm -f "$dir"/meson-logs/"$base".json
-	"${@:5}" meson test -C "$dir" --no-rebuild --timeout-multiplier 3 --suite "$suite" --logbase "$base" --num-processes "${4:-2}" \
+	"${@:5}" meson test -C "$dir" --no-rebuild --timeout-multiplier 3 --suite "$suite" \
+		--logbase "$base" --num-processes "${4:-2}" \
 		2>&1 | grep -vE '^(Ok|Expected Fail|Fail|Unexpected Pass|Skipped|Timeout): |^$|^Full log|^ninja: |^No '
 	[ -s "$dir/meson-logs/$base.json" ] || {
 		broken "$3 can be started"

@@ -6,7 +6,8 @@
 # moment of the guest's own work.  Meanwhile either server is killed and comes back.  The first
 # thing that was lost, or does not start again, ends it with exit 1 and the machine's own account.
 cd "$(dirname "$(readlink -f "$0")")/.."
-export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} SILL_CACHE=${SILL_CACHE:-$PWD/build}
+export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} \
+	SILL_CACHE=${SILL_CACHE:-$PWD/build}
 machines/debian-12/build.sh "$SILL_CACHE/machines/debian-12" || exit 1
 . tests/integration/lib.sh
 seconds=${1:-3600}
@@ -45,12 +46,14 @@ disturb_server()
 	echo "    servers: 1 ${servers[1]}, 2 ${servers[2]}"
 }
 
-sill create --name soak "$(cat "$work/1.url")/disk.vhd" --source "$(cat "$work/2.url")/disk.vhd" >/dev/null || exit 1
+sill create --name soak "$(cat "$work/1.url")/disk.vhd" --source "$(cat "$work/2.url")/disk.vhd" \
+	>/dev/null || exit 1
 last=none
 for ((round = 1; SECONDS < seconds; round++)); do
 	disturb_server
 	sill start --wait=$patience soak || lost "it does not start"
-	[ $last = none ] || [ "$(guest soak 'cat /root/round')" = $last ] || lost "what round $last synced is not there"
+	[ $last = none ] || [ "$(guest soak 'cat /root/round')" = $last ] ||
+		lost "what round $last synced is not there"
 	guest soak "echo $round >/root/round && sync" || lost "the guest cannot write"
 	last=$round
 	guest soak '(dd if=/dev/urandom of=/root/noise bs=64k count=2000 conv=fsync; find / -xdev -type f | shuf -n 400 | xargs cat) >/dev/null 2>&1 & true' ||

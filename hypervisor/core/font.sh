@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # font.sh PSF: the glyphs of ASCII's printable characters, as C.
-# The font is GNU Unifont by Roman Czyborra, Paul Hardy and others, out of the Debian package psf-unifont: GPL-2+, as we are.
+# The font is GNU Unifont by Roman Czyborra, Paul Hardy and others, out of the Debian package
+# psf-unifont: GPL-2+, as we are.
 set -euo pipefail
 psf=$1
 [ -r "$psf" ] || {

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# What the hypervisor costs the root session, in instructions, which do not depend on the computer that counts them.
+# What the hypervisor costs the root session, in instructions, which do not depend on the computer
+# that counts them.
 #
 #   hypervisor.sh DIRECTORY      writes DIRECTORY/hypervisor.json, and prints the table
 #
-# The emulated PC's time stamp counter counts instructions (QEMU's -icount shift=0,sleep=off) from power-on; nothing else waits or
-# runs.  The same root once on the hypervisor and once on the bare PC, started by QEMU's own loaders and by GRUB.
-# tests/pc/root-probe.c has the loops.
+# The emulated PC's time stamp counter counts instructions (QEMU's -icount shift=0,sleep=off) from
+# power-on; nothing else waits or runs.  The same root once on the hypervisor and once on the bare
+# PC, started by QEMU's own loaders and by GRUB.  tests/pc/root-probe.c has the loops.
 set -uo pipefail
 here=$(dirname "$(readlink -f "$0")")
 results=${1:?usage: hypervisor.sh DIRECTORY}
@@ -16,11 +17,15 @@ trap 'rm -f "$serial"' EXIT
 # measure FIRMWARE [--bare]: one line of JSON.
 measure()
 {
-	local firmware=$1
+	local firmware=$1 bare=false
 	shift
-	"$pc" --icount --quiet 600 --firmware "$firmware" --line pc.then=bench --serial "$serial" "$@" >&2 || return 1
-	tr -d '\r' <"$serial" | sed -n 's/^.*pc: \(ticks\|compute\|calls\|faults\) \([0-9]*\)$/"\1": \2/p' | paste -sd, |
-		sed "s/.*/{\"firmware\": \"$firmware\", \"bare\": $([ $# -gt 0 ] && echo true || echo false), &}/"
+	[ $# -eq 0 ] || bare=true
+	"$pc" --icount --quiet 600 --firmware "$firmware" --line pc.then=bench --serial "$serial" \
+		"$@" >&2 || return 1
+	tr -d '\r' <"$serial" |
+		sed -n 's/^.*pc: \(ticks\|compute\|calls\|faults\) \([0-9]*\)$/"\1": \2/p' |
+		paste -sd, |
+		sed "s/.*/{\"firmware\": \"$firmware\", \"bare\": $bare, &}/"
 }
 
 table()
@@ -44,7 +49,8 @@ for firmware in direct bios; do
 		measure $firmware $bare >>"$results/hypervisor.json" || exit 1
 	done
 done
-[ "$(jq -s 'map(select(.ticks and .compute and .calls and .faults)) | length' "$results/hypervisor.json")" = 4 ] || {
+[ "$(jq -s 'map(select(.ticks and .compute and .calls and .faults)) | length' \
+	"$results/hypervisor.json")" = 4 ] || {
 	echo "hypervisor.sh: not everything was measured" >&2
 	exit 1
 }

@@ -14,7 +14,8 @@
 # Results: build/bench/*.json, and build/bench/table.md, which is what docs/benchmarks.md shows.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
-export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} SILL_CACHE=${SILL_CACHE:-$PWD/build}
+export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} \
+	SILL_CACHE=${SILL_CACHE:-$PWD/build}
 runs=${RUNS:-3}
 parts=${PARTS:-boot blocks fio open hypervisor}
 ways=${WAYS:-local cold trace warm cold-vhd trace-vhd qemu-http nbdkit download}
@@ -42,7 +43,8 @@ prepare()
 	ln -s "$image/disk.vhd" "$heap/www/disk.vhd"
 	ln -s "$image/disk.raw" "$heap/www/disk.raw"
 	[ "$image/disk.zstd.qcow2" -nt "$image/disk.raw" ] ||
-		sill convert --force --compress "$image/disk.raw" "$image/disk.zstd.qcow2" >/dev/null || return 1
+		sill convert --force --compress "$image/disk.raw" "$image/disk.zstd.qcow2" \
+			>/dev/null || return 1
 	ln -s "$image/disk.zstd.qcow2" "$heap/www/disk.qcow2"
 	web far "$heap/www"
 }
@@ -83,13 +85,15 @@ qemu_ready()
 	rm -rf "$work/vm"
 	mkdir "$work/vm"
 	cp /usr/share/OVMF/OVMF_VARS_4M.fd "$work/vm/vars.fd"
-	background "$work/vm/log" qemu-system-x86_64 -nodefaults -no-user-config -accel tcg,thread=multi \
+	background "$work/vm/log" qemu-system-x86_64 -nodefaults -no-user-config \
+		-accel tcg,thread=multi \
 		-machine q35,pflash0=uefi-code,pflash1=uefi-vars -cpu max,la57=off \
 		-smp cpus=2,sockets=1,cores=2,threads=1 -m 2048M -rtc base=utc -display none \
 		-blockdev driver=file,node-name=uefi-code,read-only=on,filename=/usr/share/OVMF/OVMF_CODE_4M.fd \
 		-blockdev driver=file,node-name=uefi-vars,filename="$work/vm/vars.fd" \
 		-chardev socket,id=agent,path="$work/vm/agent",server=on,wait=off \
-		-chardev file,id=console,path="$work/vm/console" -device isa-serial,chardev=console \
+		-chardev file,id=console,path="$work/vm/console" \
+		-device isa-serial,chardev=console \
 		-device virtio-serial-pci,id=channels \
 		-device virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0 \
 		-object rng-builtin,id=random -device virtio-rng-pci,rng=random \
@@ -125,7 +129,8 @@ boot_qemu_http()
 boot_nbdkit()
 {
 	rm -f "$work/nbd" # the last one's, which says nothing of this one
-	background "$work/nbdkit.log" env TMPDIR="$heap" nbdkit -f -U "$work/nbd" --filter=cow --filter=cache \
+	background "$work/nbdkit.log" env TMPDIR="$heap" nbdkit -f -U "$work/nbd" --filter=cow \
+		--filter=cache \
 		--filter=readahead curl "$url/disk.raw" cache-on-read=true
 	server_pid=$background_pid
 	wait_for 20 test -S "$work/nbd" || return 1
@@ -134,13 +139,15 @@ boot_nbdkit()
 
 boot_download()
 {
-	curl -sSf -o "$heap/download.qcow2" "$url/disk.qcow2" && overlay qcow2 "$heap/download.qcow2"
+	curl -sSf -o "$heap/download.qcow2" "$url/disk.qcow2" &&
+		overlay qcow2 "$heap/download.qcow2"
 }
 
 # sill_ready STATE FORM: `sill run` of the far disk in that form, with what is near in that state.
 sill_ready()
 {
-	SILL_STATE=$heap/$1 sill run --name "bench$RANDOM" --firmware uefi --accel tcg --wait=$patience \
+	SILL_STATE=$heap/$1 sill run --name "bench$RANDOM" --firmware uefi --accel tcg \
+		--wait=$patience \
 		"$url/disk.$2" >"$work/sill.log" 2>&1 || {
 		cat "$work/sill.log"
 		return 1
@@ -158,7 +165,8 @@ bring_trace()
 {
 	[ -f "$work/trace.$2" ] || {
 		sill_ready first "$2" && end_machines "$heap/first" &&
-			SILL_STATE=$heap/first sill trace export "$url/disk.$2" "$work/trace.$2" >/dev/null
+			SILL_STATE=$heap/first sill trace export "$url/disk.$2" "$work/trace.$2" \
+				>/dev/null
 	} || return 1
 	SILL_STATE=$heap/$1 sill trace import "$url/disk.$2" "$work/trace.$2" >/dev/null
 }
@@ -175,7 +183,8 @@ end_machines()
 {
 	local name
 	for name in $(SILL_STATE=$1 sill list --json | jq -r '.[].name'); do
-		SILL_STATE=$1 sill stop --force "$name" >/dev/null && SILL_STATE=$1 sill delete --yes "$name" >/dev/null
+		SILL_STATE=$1 sill stop --force "$name" >/dev/null &&
+			SILL_STATE=$1 sill delete --yes "$name" >/dev/null
 	done
 }
 
@@ -206,14 +215,16 @@ measure()
 count_blocks()
 {
 	rm -f "$work/nbd" # the last one's, which says nothing of this one
-	background "$work/nbdkit.log" env TMPDIR="$heap" nbdkit -f -U "$work/nbd" --filter=cow --filter=log file \
+	background "$work/nbdkit.log" env TMPDIR="$heap" nbdkit -f -U "$work/nbd" --filter=cow \
+		--filter=log file \
 		"$image/disk.raw" logfile="$work/reads"
 	local pid=$background_pid
 	wait_for 20 test -S "$work/nbd" &&
 		qemu_ready "driver=nbd,node-name=disk0,discard=unmap,server.type=unix,server.path=$work/nbd" || return 1
 	end_of "$vm_pid"
 	end_of "$pid"
-	sed -n 's/.* Read id=[0-9]* offset=\(0x[0-9a-f]*\) count=\(0x[0-9a-f]*\) .*/\1 \2/p' "$work/reads" |
+	sed -n 's/.* Read id=[0-9]* offset=\(0x[0-9a-f]*\) count=\(0x[0-9a-f]*\) .*/\1 \2/p' \
+		"$work/reads" |
 		while read -r offset count; do
 			printf '%d %d\n' "$offset" "$count"
 		done | awk '
@@ -225,8 +236,9 @@ fio_once()
 {
 	# Nobody is to pay for what another has left to write back.
 	sync
-	fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$1" --rw="$2" --bs=4k --iodepth="$3" \
-		--time_based --runtime="$fio_seconds" --size=1G --randrepeat=1 --output-format=json 2>/dev/null | sed -n "/^{/,\$p" |
+	fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$1" --rw="$2" --bs=4k \
+		--iodepth="$3" --time_based --runtime="$fio_seconds" --size=1G --randrepeat=1 \
+		--output-format=json 2>/dev/null | sed -n "/^{/,\$p" |
 		jq --arg mode "$2" '.jobs[0][if $mode == "randread" then "read" else "write" end].iops'
 }
 
@@ -241,13 +253,16 @@ measure_fio()
 	background "$work/serve.log" sill disk serve --unix "$work/sill" --layer "$heap/layer" \
 		"$(cat "$work/far.url")/disk.vhd"
 	background "$work/file.log" nbdkit -f -U "$work/file" file "$heap/fio.raw"
-	background "$work/qcow2.log" qemu-nbd --persistent --shared=0 --discard=unmap -f qcow2 -k "$work/qcow2" "$heap/fio.qcow2"
+	background "$work/qcow2.log" qemu-nbd --persistent --shared=0 --discard=unmap -f qcow2 \
+		-k "$work/qcow2" "$heap/fio.qcow2"
 	for server in sill file qcow2; do
 		wait_for 20 test -S "$work/$server" || { cat "$work"/*.log; return 1; }
-		# Reads of a hole are no reads: every server has the blocks written once.  In small pieces:
-		# after large ones the kernel keeps the file in large folios, and overwriting 4 KiB of one
-		# is slower.  Sill cuts large writes, nbdkit's file plugin does not.
-		fio --name=fill --ioengine=nbd --uri="nbd+unix:///?socket=$work/$server" --rw=write --bs="$fio_fill" \
+		# Reads of a hole are no reads: every server has the blocks written once.  In small
+		# pieces: after large ones the kernel keeps the file in large folios, and
+		# overwriting 4 KiB of one is slower.  Sill cuts large writes, nbdkit's file plugin
+		# does not.
+		fio --name=fill --ioengine=nbd --uri="nbd+unix:///?socket=$work/$server" \
+			--rw=write --bs="$fio_fill" \
 			--size=1G --iodepth=4 --output-format=json >/dev/null 2>&1 || return 1
 	done
 	for mode in randread randwrite; do
@@ -279,7 +294,8 @@ open_once()
 }
 
 # A far VHD of 1 TiB: opened for the first time, and with 20,000 blocks all over it read or written
-# by earlier sessions; beside it nbdkit with nothing to open, which is what starting a process takes.
+# by earlier sessions; beside it nbdkit with nothing to open, which is what starting a process
+# takes.
 measure_open()
 {
 	local round far
@@ -290,11 +306,14 @@ measure_open()
 		open_once nothing nbdkit -f -U "$work/open" null 1T || return 1
 		end_of "$server_pid"
 		rm -rf "$heap/open" "$heap/open-layer"
-		open_once fresh sill disk serve --unix "$work/open" --layer "$heap/open-layer" "$far" || return 1
-		fio --name=all --ioengine=nbd --uri="nbd+unix:///?socket=$work/open" --rw=randrw --bs=4k --size=1T \
-			--number_ios=20000 --iodepth=16 --norandommap --output-format=json >/dev/null 2>&1 || return 1
+		open_once fresh sill disk serve --unix "$work/open" --layer "$heap/open-layer" \
+			"$far" || return 1
+		fio --name=all --ioengine=nbd --uri="nbd+unix:///?socket=$work/open" --rw=randrw \
+			--bs=4k --size=1T --number_ios=20000 --iodepth=16 --norandommap \
+			--output-format=json >/dev/null 2>&1 || return 1
 		end_of "$server_pid"
-		open_once used sill disk serve --unix "$work/open" --layer "$heap/open-layer" "$far" || return 1
+		open_once used sill disk serve --unix "$work/open" --layer "$heap/open-layer" \
+			"$far" || return 1
 		end_of "$server_pid"
 	done
 }
@@ -303,14 +322,18 @@ table()
 {
 	local name
 	declare -A titles=(
-		[local]='local raw file' [cold]='**Sill**, cold' [trace]='**Sill**, cold, with a trace'
-		[cold-vhd]='**Sill**, cold, dynamic VHD' [trace-vhd]='**Sill**, cold, dynamic VHD, with a trace'
+		[local]='local raw file' [cold]='**Sill**, cold'
+		[trace]='**Sill**, cold, with a trace'
+		[cold-vhd]='**Sill**, cold, dynamic VHD'
+		[trace-vhd]='**Sill**, cold, dynamic VHD, with a trace'
 		[warm]='**Sill**, warm' [qemu-http]='QEMU http, compressed qcow2, copy on read'
-		[nbdkit]='nbdkit curl, readahead, cache, cow' [download]='download compressed qcow2, then boot')
+		[nbdkit]='nbdkit curl, readahead, cache, cow'
+		[download]='download compressed qcow2, then boot')
 	if [ -s "$results/boots.json" ]; then
 		printf '| way | seconds to ready | of local | bytes over the link | of blocks read |\n|---|---|---|---|---|\n'
 		for name in local warm trace cold trace-vhd cold-vhd qemu-http nbdkit download; do
-			jq -rs --arg way "$name" --arg title "${titles[$name]}" --slurpfile blocks <(cat "$results/blocks.json" 2>/dev/null) '
+			jq -rs --arg way "$name" --arg title "${titles[$name]}" \
+				--slurpfile blocks <(cat "$results/blocks.json" 2>/dev/null) '
 				def median: sort | if length == 0 then null else (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 end;
 				([.[] | select(.way == "local").seconds] | median) as $local
 				| [.[] | select(.way == $way)] | select(length > 0)
@@ -331,7 +354,8 @@ table()
 			| (map(select(.server == "file").iops) | median) as $file
 			| (map(select(.server == "qcow2").iops) | median) as $qcow2
 			| "| \(.[0].mode), depth \(.[0].depth) | \($sill | round) | \($file | round) | \($sill / $file * 100 | round / 100)"
-			+ " | \($qcow2 | round) | \($sill / $qcow2 * 100 | round / 100) |"' "$results/fio.json"
+			+ " | \($qcow2 | round) | \($sill / $qcow2 * 100 | round / 100) |"' \
+				"$results/fio.json"
 	fi
 	if [ -s "$results/open.json" ]; then
 		printf '\n| a far VHD of 1 TiB | milliseconds to its size, median | most |\n|---|---|---|\n'
@@ -340,7 +364,8 @@ table()
 			(["nothing", "nbdkit null, for comparison"], ["fresh", "**Sill**, for the first time"],
 				["used", "**Sill**, read and written all over before"]) as [$way, $title]
 			| of($way) | select(length > 0)
-			| "| \($title) | \(.[(length - 1) / 2 | floor]) | \(.[-1]) |"' "$results/open.json"
+			| "| \($title) | \(.[(length - 1) / 2 | floor]) | \(.[-1]) |"' \
+				"$results/open.json"
 	fi
 	[ ! -s "$results/hypervisor.md" ] || { echo; cat "$results/hypervisor.md"; }
 }

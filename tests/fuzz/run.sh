@@ -22,7 +22,8 @@ fuzz()
 	mkdir -p build/fuzz/{log,crashes,found/"$name"}
 	local corpus=(build/fuzz/found/"$name")
 	[ ! -d tests/fuzz/corpus/"$name" ] || corpus+=(tests/fuzz/corpus/"$name")
-	if timeout $(($2 + 120)) "$1" -max_total_time="$2" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 \
+	if timeout $(($2 + 120)) "$1" -max_total_time="$2" -timeout=20 -rss_limit_mb=1024 \
+		-print_final_stats=1 \
 		-artifact_prefix=build/fuzz/crashes/"$name"- "${corpus[@]}" >"$log/$name" 2>&1; then
 		local runs
 		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log/$name")
@@ -33,10 +34,12 @@ fuzz()
 	fi
 	{
 		echo "not ok - $name stands hostile input"
-		grep -A40 -E '^==[0-9]+==|runtime error|SUMMARY' "$log/$name" | head -n 60 | sed 's/^/# /'
+		grep -A40 -E '^==[0-9]+==|runtime error|SUMMARY' "$log/$name" | head -n 60 |
+			sed 's/^/# /'
 	}
 }
 export -f fuzz
 find $build/tests/fuzz -maxdepth 1 -type f -name 'fuzz-*' -perm -u+x | sort |
-	xargs -r -n1 -P2 bash -c 'out=$(fuzz "$1" "$0"); echo "$out"' "$seconds" | tee $build/results
+	xargs -r -n1 -P2 bash -c 'out=$(fuzz "$1" "$0"); echo "$out"' "$seconds" |
+		tee $build/results
 ! grep -q '^not ok' $build/results

@@ -12,10 +12,12 @@ boots()
 	file=$(sample "$format")
 	ln -sf "$file" "$work/www/disk.$format"
 	: >"$work/far.log"
-	sill run --name m --firmware "$firmware" --no-sweep --wait=$patience "$(cat "$work/far.url")/disk.$format"
+	sill run --name m --firmware "$firmware" --no-sweep --wait=$patience \
+		"$(cat "$work/far.url")/disk.$format"
 	[ "$(info m '.firmware')" = "$firmware" ]
 	# Streamed, not downloaded: without the sweep a boot brings little more than it reads.
-	[ "$(web_bytes far)" -lt $(($(stat -Lc %s "$file") * 3 / 4)) ] || fail "$(web_bytes far) bytes were fetched"
+	[ "$(web_bytes far)" -lt $(($(stat -Lc %s "$file") * 3 / 4)) ] ||
+		fail "$(web_bytes far) bytes were fetched"
 	sill stop --force m
 	ended m
 	sill delete --yes m

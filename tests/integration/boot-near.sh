@@ -8,6 +8,8 @@ mkdir "$work/www"
 ln -s "$(sample vhd)" "$work/www/disk.vhd"
 web far "$work/www" || exit 1
 url=$(cat "$work/far.url")/disk.vhd
+# Shows what no two machines have in common.
+own='systemctl start host-keys && cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub'
 
 # dies WHO NAME: kill -9 of one of the session's processes ends all of them, and info says which.
 dies()
@@ -17,7 +19,8 @@ dies()
 	others=$(info "$name" '.supervisor, .qemu, .disk_server')
 	kill -KILL "$pid"
 	for other in $others; do
-		wait_for 60 gone "$other" || fail "process $other goes on after the death of its $who"
+		wait_for 60 gone "$other" ||
+			fail "process $other goes on after the death of its $who"
 	done
 	ended "$name"
 	sill info "$name" | grep '^last session' | grep -q 'kill'
@@ -28,7 +31,7 @@ a_machine_boots_and_leaves_a_trace()
 	local port=$((RANDOM % 20000 + 20000))
 	echo "$port" >"$work/port"
 	sill run --name one --firmware uefi --display vnc --port "$port:22" --wait=$patience "$url"
-	guest one 'systemctl start host-keys && cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub' >"$work/one"
+	guest one "$own" >"$work/one"
 	guest one 'echo precious >/root/kept && sync'
 	web_bytes far >"$work/cold"
 	[ "$(wc -l <"$work/far.log")" -gt 20 ]
@@ -50,13 +53,15 @@ a_forwarded_port_leads_to_the_guests_own_server()
 lit()
 {
 	local width height lit
-	read -r width height lit < <("$SILL_BUILD/tests/integration/screen-look" vnc "$(info one .vnc)")
+	read -r width height lit < \
+		<("$SILL_BUILD/tests/integration/screen-look" vnc "$(info one .vnc)")
 	[ "$width" -ge 640 ] && [ "$height" -ge 400 ] && [ "$lit" -gt 500 ]
 }
 
 the_guests_screen_is_seen_by_vnc()
 {
-	wait_for 60 lit || fail "$("$SILL_BUILD/tests/integration/screen-look" vnc "$(info one .vnc)")"
+	wait_for 60 lit ||
+		fail "$("$SILL_BUILD/tests/integration/screen-look" vnc "$(info one .vnc)")"
 }
 
 a_trace_that_was_exported_is_replayed_on_another_host()
@@ -72,11 +77,14 @@ a_trace_that_was_exported_is_replayed_on_another_host()
 	sill stop --force three
 	ended three
 	jq -e '.trace.replay == "done" and .trace.replay_bytes > 40000000
-		and .trace.replayed_bytes >= .trace.replay_bytes' "$work/three" || fail "$(cat "$work/three")"
+		and .trace.replayed_bytes >= .trace.replay_bytes' "$work/three" ||
+		fail "$(cat "$work/three")"
 	# The trace brought it, and not what the guest waited for.
-	jq -e '.fetched_bytes.trace > 10 * .fetched_bytes.demand and .fetched_bytes.readahead < .fetched_bytes.trace / 10
+	jq -e '.fetched_bytes.trace > 10 * .fetched_bytes.demand
+		and .fetched_bytes.readahead < .fetched_bytes.trace / 10
 		and .hit_rate > 0.8' "$work/three" || fail "$(cat "$work/three")"
-	[ "$(web_bytes far)" -lt $(($(cat "$work/cold") * 3 / 4)) ] || fail "$(web_bytes far) bytes, $(cat "$work/cold") without a trace"
+	[ "$(web_bytes far)" -lt $(($(cat "$work/cold") * 3 / 4)) ] ||
+		fail "$(web_bytes far) bytes, $(cat "$work/cold") without a trace"
 	sill delete --yes three
 }
 
@@ -84,7 +92,8 @@ a_trace_of_another_image_is_refused_by_name()
 {
 	truncate -s 2G "$work/www/empty.img"
 	! sill trace import "$(cat "$work/far.url")/empty.img" "$work/one.trace" 2>"$work/said"
-	[ "$(wc -l <"$work/said")" = 1 ] && grep -q one.trace "$work/said" || fail "$(cat "$work/said")"
+	[ "$(wc -l <"$work/said")" = 1 ] && grep -q one.trace "$work/said" ||
+		fail "$(cat "$work/said")"
 	! sill trace export "$(cat "$work/far.url")/empty.img" "$work/none.trace" 2>"$work/said"
 	grep -q 'no boot of .* has been recorded yet' "$work/said" && [ ! -e "$work/none.trace" ]
 }
@@ -93,14 +102,15 @@ a_second_machine_of_the_image_fetches_next_to_nothing()
 {
 	: >"$work/far.log"
 	sill run --name two --firmware uefi --wait=$patience "$url"
-	[ "$(web_bytes far)" -lt $(($(cat "$work/cold") / 10)) ] || fail "$(web_bytes far) bytes were fetched again"
+	[ "$(web_bytes far)" -lt $(($(cat "$work/cold") / 10)) ] ||
+		fail "$(web_bytes far) bytes were fetched again"
 	info two '.disk.trace.replay' | grep -qv none
 	guest two '[ ! -e /root/kept ]'
 }
 
 two_machines_of_an_image_have_machine_ids_and_host_keys_of_their_own()
 {
-	guest two 'systemctl start host-keys && cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub' >"$work/two"
+	guest two "$own" >"$work/two"
 	grep -qE '^[0-9a-f]{32}$' "$work/two"
 	grep -q '^ssh-ed25519 ' "$work/two"
 	sort "$work/one" "$work/two" >"$work/both"
@@ -139,7 +149,9 @@ a_machine_stops_when_it_is_asked()
 
 run_tests a_machine_boots_and_leaves_a_trace a_forwarded_port_leads_to_the_guests_own_server \
 	the_guests_screen_is_seen_by_vnc \
-	a_trace_that_was_exported_is_replayed_on_another_host a_trace_of_another_image_is_refused_by_name a_second_machine_of_the_image_fetches_next_to_nothing \
+	a_trace_that_was_exported_is_replayed_on_another_host \
+	a_trace_of_another_image_is_refused_by_name \
+	a_second_machine_of_the_image_fetches_next_to_nothing \
 	two_machines_of_an_image_have_machine_ids_and_host_keys_of_their_own \
 	killing_qemu_ends_the_session_and_says_so a_fill_makes_the_whole_image_near \
 	killing_the_disk_server_ends_the_session_and_says_so \

@@ -18,7 +18,8 @@ complains()
 	grep -q '^sill: ' "$work/err" || fail "$*: said $(cat "$work/err")"
 }
 
-# has [OPTION…] PATTERN: grep of a pipe that reads it to its end, so that nobody who writes is cut off.
+# has [OPTION…] PATTERN: grep of a pipe that reads it to its end, so that nobody who writes is cut
+# off.
 has()
 {
 	grep "$@" >/dev/null
@@ -226,8 +227,10 @@ what_a_machine_was_made_with_is_what_info_says()
 how_long_sources_are_waited_for_is_what_was_said()
 {
 	local json=$SILL_STATE/machines/patient/machine.json
-	[ "$(sill create --name patient --deadline 7 --stall 2 --hedge 0 --no-readahead --no-sweep "$work/empty.img")" = patient ]
-	[ "$(jq -c '.disk | [.deadline_ms, .stall_ms, .hedge_percent, .readahead, .sweep]' "$json")" = '[7000,2000,0,false,false]' ]
+	[ "$(sill create --name patient --deadline 7 --stall 2 --hedge 0 --no-readahead \
+		--no-sweep "$work/empty.img")" = patient ]
+	[ "$(jq -c '.disk | [.deadline_ms, .stall_ms, .hedge_percent, .readahead, .sweep]' \
+		"$json")" = '[7000,2000,0,false,false]' ]
 	complains 2 sill disk fill patient --deadline 5
 	grep -q "'patient' is a machine" "$work/err"
 	sill delete -y patient
@@ -280,7 +283,8 @@ bash_completes_verbs_options_choices_and_machines()
 	while IFS= read -r verb; do
 		complete_bash sill "${verb%% *}" | has -x -e "${verb%% *}"
 		for option in $(options "$verb"); do
-			complete_bash sill $verb -- | has -x -e "--$option" || fail "$verb --$option"
+			complete_bash sill $verb -- | has -x -e "--$option" ||
+				fail "$verb --$option"
 		done
 	done < <(verbs)
 	complete_bash sill disk "" | has -x -e info
@@ -361,12 +365,14 @@ ask_zsh()
 			wait_for 60 grep -qxF "end of $line" "$ZSH_SAID"
 		done
 	} | socat -t 1 - 'EXEC:zsh -f -i,pty,setsid,ctty,stderr' >"$work/zsh.screen" 2>&1
-	[ "$(grep -c '^end of ' "$ZSH_SAID")" = "$(wc -l <"$work/lines")" ] || fail "$(cat -v "$work/zsh.screen")"
+	[ "$(grep -c '^end of ' "$ZSH_SAID")" = "$(wc -l <"$work/lines")" ] ||
+		fail "$(cat -v "$work/zsh.screen")"
 }
 
 zsh_says()
 {
-	tac "$work/zsh" | awk -v end="end of $1" '$0 == end { on = 1; next } /^end of / { on = 0 } on'
+	tac "$work/zsh" | awk -v end="end of $1" \
+		'$0 == end { on = 1; next } /^end of / { on = 0 } on'
 }
 
 zsh_completes_verbs_options_choices_and_machines()
@@ -377,7 +383,8 @@ zsh_completes_verbs_options_choices_and_machines()
 	{
 		echo 'sill '
 		verbs | sed 's/.*/sill & --/'
-		printf '%s\n' 'sill disk ' 'sill run --accel=' 'sill run --accel k' 'sill start ' 'sill disk check emp'
+		printf '%s\n' 'sill disk ' 'sill run --accel=' 'sill run --accel k' 'sill start ' \
+			'sill disk check emp'
 	} >"$work/ask"
 	(cd "$work" && ask_zsh <"$work/ask")
 	while IFS= read -r verb; do
@@ -415,7 +422,8 @@ an_installation_in_a_staging_directory_is_complete()
 	DESTDIR=$work/stage meson install -C "$SILL_BUILD" --no-rebuild --quiet >/dev/null
 	local file
 	for file in bin/sill man/man1/sill.1 bash-completion/completions/sill \
-		zsh/site-functions/_sill fish/vendor_completions.d/sill.fish nbdkit-sill-plugin.so; do
+		zsh/site-functions/_sill fish/vendor_completions.d/sill.fish \
+		nbdkit-sill-plugin.so; do
 		find "$work/stage" -path "*/$file" | has -e . || fail "$file is not installed"
 	done
 	[ -z "$(find "$work/stage" -name '*.a' -o -name 'test-*')" ]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# VHD against other programs: what qemu-img writes reads the same here, and what is written here reads
-# the same by qemu-img and by libvhdi.  "The same" is always the SHA-256 of the whole disk.
+# VHD against other programs: what qemu-img writes reads the same here, and what is written here
+# reads the same by qemu-img and by libvhdi.  "The same" is always the SHA-256 of the whole disk.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need qemu-img qemu-nbd nginx vhdimount vhdiinfo python3
 
@@ -12,11 +12,13 @@ sample()
 		import random, sys
 		path, size, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 		chance = random.Random(seed)
-		disk = bytearray(open(sys.argv[4], 'rb').read()) if len(sys.argv) > 4 else bytearray(size)
+		based = len(sys.argv) > 4
+		disk = bytearray(open(sys.argv[4], 'rb').read() if based else size)
 		for run in range(40):
 		    at = chance.randrange(size)
 		    length = min(chance.choice((512, 700, 4096, 30000, 200000)), size - at)
-		    disk[at:at + length] = bytes(length) if run % 4 == 3 else chance.randbytes(length)
+		    piece = bytes(length) if run % 4 == 3 else chance.randbytes(length)
+		    disk[at:at + length] = piece
 		disk[size - 512:] = chance.randbytes(512)
 		with open(path, 'wb') as out:
 		    out.truncate(size)
@@ -64,8 +66,10 @@ what_qemu_img_writes_reads_the_same()
 			sill convert "$work/q.vhd" "$work/b.raw" --force
 			[ "$(hash_of_start "$work/b.raw" "$size")" = "$(hash_of "$work/a.raw")" ] ||
 				fail "$size bytes, $option: the content differs"
-			at=$(qemu-img info -f vpc --output json "$work/q.vhd" | jq '.["virtual-size"]')
-			[ "$(stat -c %s "$work/b.raw")" = "$at" ] || fail "$size bytes, $option: the size"
+			at=$(qemu-img info -f vpc --output json "$work/q.vhd" |
+				jq '.["virtual-size"]')
+			[ "$(stat -c %s "$work/b.raw")" = "$at" ] ||
+				fail "$size bytes, $option: the size"
 		done
 	done
 }
@@ -149,7 +153,8 @@ a_vhd_and_its_parent_are_read_from_a_web_server()
 	sill convert "$(cat "$work/far.url")/child.vhd" "$work/b.raw" --force
 	[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/2.raw")" ]
 	sill disk info --json "$(cat "$work/far.url")/child.vhd" |
-		jq -e '.subformat == "differencing" and (.parents | length) == 1 and .problems == []'
+		jq -e '.subformat == "differencing" and (.parents | length) == 1
+			and .problems == []'
 
 	# A child here of a base there.
 	sill convert "$work/2.raw" "$work/here.vhd" --parent "$(cat "$work/far.url")/my%20base.vhd"
@@ -162,7 +167,8 @@ info_and_check_say_what_is_wrong_with_a_file()
 	local out
 	sample "$work/a.raw" $((9 << 20)) 11
 	sill convert "$work/a.raw" "$work/s.vhd" --force
-	printf '\x7f\xff\xff\xff' | dd of="$work/s.vhd" bs=1 seek=$((1536 + 4)) conv=notrunc status=none
+	printf '\x7f\xff\xff\xff' | dd of="$work/s.vhd" bs=1 seek=$((1536 + 4)) conv=notrunc \
+		status=none
 	if out=$(sill disk check "$work/s.vhd" 2>"$work/said"); then
 		fail "the check passed"
 	fi
@@ -215,7 +221,8 @@ vhdx_and_qcow2_are_written_with_qemu_and_read_the_same()
 		for option in o.qcow2 "o.qcow2 --compress" o.vhdx "o.vhdx --subformat fixed"; do
 			# shellcheck disable=SC2086
 			(cd "$work" && sill convert a.vhd $option --force)
-			qemu-img compare -f raw -F "$(sed 's/o\.//; s/ .*//' <<<"$option")" "$work/a.raw" \
+			qemu-img compare -f raw -F "$(sed 's/o\.//; s/ .*//' <<<"$option")" \
+				"$work/a.raw" \
 				"$work/${option%% *}"
 			sill convert "$work/${option%% *}" "$work/b.raw" --force
 			[ "$(hash_of "$work/b.raw")" = "$(hash_of "$work/a.raw")" ] ||
@@ -242,7 +249,8 @@ without_qemu_its_formats_are_refused_with_what_to_install()
 {
 	mkdir "$work/elsewhere"
 	sample "$work/a.raw" $((1 << 20)) 15
-	if PATH=$SILL_BUILD/cli sill convert "$work/a.raw" "$work/elsewhere/o.qcow2" 2>"$work/said"; then
+	if PATH=$SILL_BUILD/cli sill convert "$work/a.raw" "$work/elsewhere/o.qcow2" \
+		2>"$work/said"; then
 		fail "written without qemu-img"
 	fi
 	grep -q 'qemu-img.*package qemu-utils' "$work/said"
@@ -257,7 +265,8 @@ an_interrupted_conversion_leaves_nothing_behind()
 	sample "$work/slow/a.raw" $((37 << 20)) 16
 	web slow "$work/slow" "limit_rate 200k;"
 	for target in o.raw o.vhd o.qcow2; do
-		background "$work/said" sill convert "$(cat "$work/slow.url")/a.raw" "$work/target/$target"
+		background "$work/said" sill convert "$(cat "$work/slow.url")/a.raw" \
+			"$work/target/$target"
 		wait_for 20 started "$background_pid" "$work/target"
 		kill -INT "$background_pid"
 		wait_for 60 gone "$background_pid" || fail "$target: it goes on"

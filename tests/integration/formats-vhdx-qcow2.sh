@@ -81,7 +81,8 @@ reads qcow2 version_2 compat=0.10
 reads qcow2 version_2_compressed compat=0.10 -c
 for size in 16k 64k ${FULL:+128k 512k} 2M; do
 	reads qcow2 "subclusters_in_$size" "extended_l2=on,cluster_size=$size"
-	reads qcow2 "subclusters_beside_compressed_ones_in_$size" "extended_l2=on,cluster_size=$size" -c
+	reads qcow2 "subclusters_beside_compressed_ones_in_$size" \
+		"extended_l2=on,cluster_size=$size" -c
 done
 for how in metadata falloc full; do
 	reads qcow2 "preallocation_$how" "preallocation=$how"

@@ -62,7 +62,8 @@ wait_for()
 
 gone()
 {
-	[ ! -d "/proc/$1" ] || [ "$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null || echo Z)" = Z ]
+	[ ! -d "/proc/$1" ] ||
+		[ "$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null || echo Z)" = Z ]
 }
 
 # background LOG COMMAND…: starts it for the life of the script; its process id in $background_pid.
@@ -173,7 +174,8 @@ web()
 			-c "$work/$name/nginx.conf"
 		echo "$background_pid" >"$work/$name.pid"
 		echo "http://127.0.0.1:$port" >"$work/$name.url"
-		if wait_for 10 lib_web_settled "$background_pid" "$port" && ! gone "$background_pid"; then
+		if wait_for 10 lib_web_settled "$background_pid" "$port" &&
+			! gone "$background_pid"; then
 			echo "$port" >"$work/$name.port"
 			return 0
 		fi
@@ -203,15 +205,17 @@ web_bytes()
 	awk '{ sum += $3 } END { print sum + 0 }' "$work/$1.log"
 }
 
-# serve NAME ARGUMENTS…: a server of a disk on $work/NAME.nbd, its control socket $work/NAME.control.
-# Its address is in $uri, its process id in $work/NAME.serve.  serve_stop NAME [SIGNAL] ends it.
+# serve NAME ARGUMENTS…: a server of a disk on $work/NAME.nbd, its control socket
+# $work/NAME.control.  Its address is in $uri, its process id in $work/NAME.serve.  serve_stop NAME
+# [SIGNAL] ends it.
 serve()
 {
 	local name=$1 socket=$work/$1
 	shift
 	uri="nbd+unix:///?socket=$socket.nbd"
 	rm -f "$socket.nbd" "$socket.control"
-	background "$socket.out" sill disk serve --unix "$socket.nbd" --control "$socket.control" "$@"
+	background "$socket.out" sill disk serve --unix "$socket.nbd" --control "$socket.control" \
+		"$@"
 	echo "$background_pid" >"$socket.serve"
 	wait_for 20 lib_serves "$name" "$background_pid"
 	[ -S "$socket.control" ] || fail "$(cat "$socket.out")"
@@ -236,7 +240,8 @@ info()
 	sill info --json "$1" | jq -r "$2"
 }
 
-# sample FORMAT: the path of the sample machine's disk in that format, converted when it is not there.
+# sample FORMAT: the path of the sample machine's disk in that format, converted when it is not
+# there.
 sample()
 {
 	local dir=$machines/debian-12
@@ -246,7 +251,8 @@ sample()
 		raw | vhd) ;;
 		*)
 			[ "$dir/disk.$1" -nt "$dir/disk.raw" ] || {
-				qemu-img convert -O "$1" "$dir/disk.raw" "$dir/new.$1" && mv "$dir/new.$1" "$dir/disk.$1"
+				qemu-img convert -O "$1" "$dir/disk.raw" "$dir/new.$1" &&
+					mv "$dir/new.$1" "$dir/disk.$1"
 			}
 			;;
 		esac
@@ -293,5 +299,6 @@ lib_shell_answers()
 # Everything of a machine's session is over: no process and a record.
 ended()
 {
-	[ "$(sill list --json | jq -r --arg name "$1" '.[] | select(.name == $name).state')" != running ]
+	[ "$(sill list --json | jq -r --arg name "$1" '.[] | select(.name == $name).state')" \
+		!= running ]
 }

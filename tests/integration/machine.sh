@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Machines and their sessions, with a guest in one boot sector (tiny-guest.S) so that a session takes
-# a second: starting, stopping, being killed, waiting for a disk.  What a real system does in a
-# machine is shown by the scripts of the sample machine.
+# Machines and their sessions, with a guest in one boot sector (tiny-guest.S) so that a session
+# takes a second: starting, stopping, being killed, waiting for a disk.  What a real system does in
+# a machine is shown by the scripts of the sample machine.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need gcc objcopy qemu-system-x86_64 nbdkit jq nginx socat Xvfb
 
-# has [OPTION…] PATTERN: grep of a pipe that reads it to its end, so that nobody who writes is cut off.
+# has [OPTION…] PATTERN: grep of a pipe that reads it to its end, so that nobody who writes is cut
+# off.
 has()
 {
 	grep "$@" >/dev/null
@@ -134,8 +135,8 @@ a_guest_that_restarts_itself_goes_on_in_the_same_session()
 	[ "$(info one .last.reason)" = "its power was cut by sill stop --force" ]
 }
 
-# after_killing WHO WORDS: a session of which that process is killed ends as a whole, says why, loses
-# nothing, and the machine starts again.
+# after_killing WHO WORDS: a session of which that process is killed ends as a whole, says why,
+# loses nothing, and the machine starts again.
 after_killing()
 {
 	local victim pids pid letter=$3
@@ -280,7 +281,10 @@ the_guest_of_the_kvm_probe_runs_to_its_end_on_a_processor_that_works()
 	object=$(find "$SILL_BUILD/machine" -name 'kvm-probe-guest.S.o' | head -n 1)
 	objcopy -O binary -j .rodata "$object" "$work/probe.bin"
 	# Boot sector: read 8 sectors to 0x8000 by int 13h, jump there.
-	printf '\x31\xc0\x8e\xd8\x8e\xc0\xb8\x08\x02\xbb\x00\x80\xb9\x02\x00\xb6\x00\xb2\x80\xcd\x13\xea\x00\x80\x00\x00' >"$work/probe.img"
+	{
+		printf '\x31\xc0\x8e\xd8\x8e\xc0\xb8\x08\x02\xbb\x00\x80\xb9\x02\x00'
+		printf '\xb6\x00\xb2\x80\xcd\x13\xea\x00\x80\x00\x00'
+	} >"$work/probe.img"
 	truncate -s 510 "$work/probe.img"
 	printf '\x55\xaa' >>"$work/probe.img"
 	cat "$work/probe.bin" >>"$work/probe.img"
@@ -407,7 +411,8 @@ a_screen_is_a_window_of_an_x_server()
 {
 	mkdir "$work/screen"
 	# The descriptor on which the server says its number is open for it alone.
-	background "$work/xvfb.log" sh -c 'exec Xvfb -displayfd 3 -screen 0 1024x768x24 -wr -nolisten tcp \
+	background "$work/xvfb.log" \
+		sh -c 'exec Xvfb -displayfd 3 -screen 0 1024x768x24 -wr -nolisten tcp \
 		-fbdir "$0/screen" 3>"$0/display"' "$work"
 	wait_for 30 test -s "$work/display" || fail "$(cat "$work/xvfb.log")"
 	machine window --display gtk
@@ -521,5 +526,6 @@ run_tests \
 	a_screen_is_seen_by_vnc a_screen_is_a_window_of_an_x_server \
 	a_window_without_an_x_server_is_refused_with_the_words_of_qemu \
 	when_qemu_ends_at_the_start_its_own_words_are_the_reason \
-	a_run_that_cannot_start_leaves_no_machine a_log_that_grows_without_end_loses_its_oldest_lines \
+	a_run_that_cannot_start_leaves_no_machine \
+	a_log_that_grows_without_end_loses_its_oldest_lines \
 	a_deleted_machine_leaves_nothing_but_its_image_near

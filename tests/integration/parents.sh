@@ -16,7 +16,8 @@ prepare()
 	cp "$work/base.raw" "$work/changed.raw"
 	head -c 1M /dev/urandom | dd of="$work/changed.raw" bs=64k seek=20 conv=notrunc status=none
 	sill convert "$work/base.raw" "$work/www/v/base/base.vhd" >/dev/null 2>&1
-	sill convert "$work/changed.raw" "$work/www/v/child.vhd" --parent "$work/www/v/base/base.vhd" \
+	sill convert "$work/changed.raw" "$work/www/v/child.vhd" \
+		--parent "$work/www/v/base/base.vhd" \
 		>/dev/null 2>&1
 	cp -p "$work/www/v/child.vhd" "$work/only/child.vhd"
 	cp "$work/changed.raw" "$work/www/changed.raw"
@@ -37,7 +38,8 @@ reads_of_a_parent_go_on_when_its_first_server_dies()
 	cmp -n $((8 << 20)) "$work/copy" "$work/changed.raw"
 	grep -q ' bytes=.*base.vhd' "$work/two.log"
 	echo '{"cmd": "status"}' | socat -t 10 - "UNIX:$work/mirrored.control" >"$work/status"
-	[ "$(jq '[.status.sources[] | select(.url | test("base.vhd"))] | length' "$work/status")" = 2 ]
+	[ "$(jq '[.status.sources[] | select(.url | test("base.vhd"))] | length' "$work/status")" \
+		= 2 ]
 	serve_stop mirrored
 }
 
@@ -81,10 +83,13 @@ mirrors_of_the_image_are_not_mirrors_of_a_base()
 {
 	web two "$work/www"
 	web three "$work/www"
-	sill convert "$(at two changed.raw)" "$work/fresh.vhd" --force --source "$(at three changed.raw)" \
-		--parent "$(at two v/base/base.vhd)" >"$work/said" 2>&1 || { cat "$work/said"; return 1; }
+	sill convert "$(at two changed.raw)" "$work/fresh.vhd" --force \
+		--source "$(at three changed.raw)" \
+		--parent "$(at two v/base/base.vhd)" >"$work/said" 2>&1 ||
+		{ cat "$work/said"; return 1; }
 	! grep -q 'put aside' "$work/said"
-	sill convert "$work/fresh.vhd" "$work/got.raw" --force --source-parent "$work/www/v/base/base.vhd" \
+	sill convert "$work/fresh.vhd" "$work/got.raw" --force \
+		--source-parent "$work/www/v/base/base.vhd" \
 		>/dev/null 2>&1
 	cmp -n $((8 << 20)) "$work/got.raw" "$work/changed.raw"
 }

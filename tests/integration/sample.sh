@@ -23,16 +23,19 @@ builds()
 says_why()
 {
 	[ "$(wc -l <"$work/said")" = 1 ] || fail "$(cat "$work/said")"
-	grep -q "^debian-12: you may not own files of other users in a user namespace (.*$1.*): build as root, or " \
-		"$work/said" || fail "$(cat "$work/said")"
+	local refusal="you may not own files of other users in a user namespace"
+	grep -q "^debian-12: $refusal (.*$1.*): build as root, or " "$work/said" ||
+		fail "$(cat "$work/said")"
 	# Nothing was begun.
-	[ -z "$(find "$work/out" -type f ! -name .lock)" ] && [ -z "$(find "$work/out" -name 'work.*')" ]
+	[ -z "$(find "$work/out" -type f ! -name .lock)" ] &&
+		[ -z "$(find "$work/out" -name 'work.*')" ]
 }
 
 who_may_make_no_user_namespace_is_told_so_in_one_sentence()
 {
 	mkdir "$work/bin"
-	printf '#!/bin/sh\necho "unshare: unshare failed: Operation not permitted" >&2\nexit 1\n' >"$work/bin/unshare"
+	printf '#!/bin/sh\necho "unshare: unshare failed: Operation not permitted" >&2\nexit 1\n' \
+		>"$work/bin/unshare"
 	chmod 755 "$work/bin" "$work/bin/unshare"
 	! builds "$work/bin:$PATH"
 	says_why 'Operation not permitted'
@@ -46,4 +49,5 @@ who_has_no_range_of_ids_is_told_so_in_one_sentence()
 	says_why 'nobody'
 }
 
-run_tests who_may_make_no_user_namespace_is_told_so_in_one_sentence who_has_no_range_of_ids_is_told_so_in_one_sentence
+run_tests who_may_make_no_user_namespace_is_told_so_in_one_sentence \
+	who_has_no_range_of_ids_is_told_so_in_one_sentence

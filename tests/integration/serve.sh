@@ -56,8 +56,8 @@ what_a_client_may_ask_of_a_disk_is_said_and_true()
 	local can
 	serve can --layer "$work/can" "$(url a.raw)"
 	does can >"$work/abilities"
-	[ "$(sort "$work/abilities" | xargs)" = "cache yes df yes fast-zero yes flush yes fua yes multi-conn yes \
-read-only no trim yes zero yes" ] || fail "$(cat "$work/abilities")"
+	[ "$(sort "$work/abilities" | xargs)" = "cache yes df yes fast-zero yes flush yes fua yes \
+multi-conn yes read-only no trim yes zero yes" ] || fail "$(cat "$work/abilities")"
 	for can in structured-reply flush fua trim zero fast-zero cache multi-conn; do
 		nbdinfo --can $can "$uri" || fail "nbdinfo says that it cannot $can"
 	done
@@ -65,8 +65,8 @@ read-only no trim yes zero yes" ] || fail "$(cat "$work/abilities")"
 	serve_stop can
 	serve ro "$(url a.raw)"
 	does can >"$work/abilities"
-	[ "$(sort "$work/abilities" | xargs)" = "cache yes df yes fast-zero no flush yes fua no multi-conn yes \
-read-only yes trim no zero no" ] || fail "$(cat "$work/abilities")"
+	[ "$(sort "$work/abilities" | xargs)" = "cache yes df yes fast-zero no flush yes fua no \
+multi-conn yes read-only yes trim no zero no" ] || fail "$(cat "$work/abilities")"
 	nbdinfo --is read-only "$uri"
 	serve_stop ro
 }
@@ -85,7 +85,8 @@ what_is_trimmed_or_zeroed_reads_as_zeros_and_is_never_fetched()
 	for offset in 1 2 3 4; do
 		does read $((offset << 20)) 65536 0
 	done
-	[ "$(web_bytes far)" = "$before" ] || fail "$(($(web_bytes far) - before)) bytes were fetched"
+	[ "$(web_bytes far)" = "$before" ] ||
+		fail "$(($(web_bytes far) - before)) bytes were fetched"
 	# Half a block is not fast, for the other half is far; nor does a trim touch it.
 	refuses EOPNOTSUPP zero:fast $((5 << 20)) 1000
 	does trim $((5 << 20)) 1000
@@ -93,7 +94,8 @@ what_is_trimmed_or_zeroed_reads_as_zeros_and_is_never_fetched()
 	cmp -i $((5 << 20)) "$work/copy" "$work/www/a.raw"
 	does zero $((5 << 20)) 1000
 	does read $((5 << 20)) 1000 0
-	cmp <(tail -c +$(((5 << 20) + 1001)) "$work/www/a.raw") <(nbdcopy "$uri" - | tail -c +$(((5 << 20) + 1001)))
+	cmp <(tail -c +$(((5 << 20) + 1001)) "$work/www/a.raw") \
+		<(nbdcopy "$uri" - | tail -c +$(((5 << 20) + 1001)))
 	serve_stop trim
 }
 
@@ -157,8 +159,10 @@ what_is_near_is_served_with_the_source_gone()
 	sill disk fill "$(url a.raw)" >/dev/null 2>&1
 	sill disk fill "$(url a.vhd)" >/dev/null 2>&1
 	dir=$(ls -d "$SILL_STATE"/images/*/ | head -n 1)
-	jq -n --arg image "${dir%/}" --arg url "$(url a.raw)" --arg control "$work/offline.control" \
-		'{version: 1, image: $image, sources: [{url: $url}], control: $control}' >"$work/offline.json"
+	jq -n --arg image "${dir%/}" --arg url "$(url a.raw)" \
+		--arg control "$work/offline.control" \
+		'{version: 1, image: $image, sources: [{url: $url}], control: $control}' \
+		>"$work/offline.json"
 	web_stop far
 	background "$work/offline.out" nbdkit --foreground --unix "$work/offline.nbd" \
 		"$SILL_BUILD/disk/serve/nbdkit-sill-plugin.so" "spec=$work/offline.json"
@@ -176,8 +180,9 @@ writes_go_to_the_layer_and_stay()
 {
 	serve rw --layer "$work/layer" "$(url a.vhd)"
 	cd "$work"
-	fio --name=v --ioengine=nbd --uri="$uri" --rw=randwrite --bs=512-64k --bs_unaligned=0 --size=20M \
-		--io_size=8M --iodepth=8 --verify=crc32c --do_verify=1 --verify_fatal=1 --randseed=7 \
+	fio --name=v --ioengine=nbd --uri="$uri" --rw=randwrite --bs=512-64k --bs_unaligned=0 \
+		--size=20M --io_size=8M --iodepth=8 --randseed=7 \
+		--verify=crc32c --do_verify=1 --verify_fatal=1 \
 		--output="$work/fio.out" >/dev/null || fail "$(cat "$work/fio.out")"
 	nbdcopy "$uri" "$work/before"
 	serve_stop rw
@@ -194,7 +199,8 @@ writes_go_to_the_layer_and_stay()
 a_layer_of_one_image_is_refused_for_another()
 {
 	qemu-img convert -O vpc -o force_size=on,subformat=fixed "$work/www/a.raw" "$work/www/b.vhd"
-	! sill disk serve --unix "$work/x.nbd" --layer "$work/layer" "$(url b.vhd)" >"$work/out" 2>&1
+	! sill disk serve --unix "$work/x.nbd" --layer "$work/layer" "$(url b.vhd)" \
+		>"$work/out" 2>&1
 	grep -q "layer" "$work/out"
 }
 
@@ -205,7 +211,8 @@ a_killed_server_loses_nothing_that_was_flushed()
 		-c 'write -z 8M 64k' -c 'flush' "$uri" >/dev/null
 	serve_stop cut KILL
 	serve cut --layer "$work/cut" "$(url a.raw)"
-	qemu-io -f raw -c 'read -P 17 1M 300k' -c 'read -P 18 5000000 1000' -c 'read -P 0 8M 64k' "$uri" \
+	qemu-io -f raw -c 'read -P 17 1M 300k' -c 'read -P 18 5000000 1000' \
+		-c 'read -P 0 8M 64k' "$uri" \
 		>"$work/out"
 	! grep -i 'verification failed' "$work/out"
 	serve_stop cut
@@ -250,7 +257,8 @@ a_server_that_goes_and_comes_back_costs_errors_and_nothing_else()
 	rm -rf "$SILL_STATE"
 	serve back "$(url a.raw)"
 	web_stop far
-	jq -n '{cmd: "fill", on: true}' -c | socat -t 10 - "UNIX:$work/back.control" | grep -q '"ok"'
+	jq -n '{cmd: "fill", on: true}' -c | socat -t 10 - "UNIX:$work/back.control" |
+		grep -q '"ok"'
 	wait_for 20 eval '[ "$(status back ".messages | length")" -gt 0 ]'
 	web far "$work/www"
 	wait_for 60 eval '[ "$(status back .fill.state)" = complete ]'
@@ -281,8 +289,10 @@ a_terabyte_read_and_written_all_over_takes_less_than_64_MiB()
 	local most
 	qemu-img create -q -f vpc -o force_size=on "$work/www/tera.vhd" 1T
 	serve tera --layer "$work/tera" "$(url tera.vhd)"
-	fio --name=all --ioengine=nbd --uri="$uri" --rw=randrw --bs=4k --size=1T --number_ios=20000 --iodepth=16 \
-		--norandommap --randseed=5 --output="$work/fio.out" >/dev/null || fail "$(cat "$work/fio.out")"
+	fio --name=all --ioengine=nbd --uri="$uri" --rw=randrw --bs=4k --size=1T \
+		--number_ios=20000 --iodepth=16 --norandommap --randseed=5 \
+		--output="$work/fio.out" >/dev/null ||
+		fail "$(cat "$work/fio.out")"
 	[ "$(status tera .reads)" -gt 9000 ] && [ "$(status tera .writes)" -gt 9000 ]
 	most=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$work/tera.serve")/status")
 	serve_stop tera
@@ -300,12 +310,14 @@ what_is_wrong_is_said_before_the_server_goes_to_the_background()
 prepare || skip_all "no nginx"
 run_tests a_read_only_disk_says_what_it_can_do what_a_client_may_ask_of_a_disk_is_said_and_true \
 	what_is_trimmed_or_zeroed_reads_as_zeros_and_is_never_fetched \
-	what_is_written_through_is_there_after_a_kill_without_a_flush what_is_asked_to_be_cached_is_near \
+	what_is_written_through_is_there_after_a_kill_without_a_flush \
+	what_is_asked_to_be_cached_is_near \
 	nbdcopy_and_qemu_img_read_what_the_server_has \
 	holes_of_a_vhd_are_holes_of_the_disk what_is_near_is_served_with_the_source_gone \
 	writes_go_to_the_layer_and_stay a_layer_of_one_image_is_refused_for_another \
 	a_killed_server_loses_nothing_that_was_flushed \
 	a_server_that_cannot_keep_what_was_written_says_so_when_it_ends two_servers_share_what_is_near \
 	a_server_that_goes_and_comes_back_costs_errors_and_nothing_else \
-	a_rotten_cache_is_found_and_mended a_terabyte_read_and_written_all_over_takes_less_than_64_MiB \
+	a_rotten_cache_is_found_and_mended \
+	a_terabyte_read_and_written_all_over_takes_less_than_64_MiB \
 	what_is_wrong_is_said_before_the_server_goes_to_the_background

@@ -13,7 +13,8 @@ make_certificates()
 	mkdir -p "$work/tls"
 	for name in ca stranger; do
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
-			-subj "/CN=test $name" -keyout "$work/tls/$name.key" -out "$work/tls/$name.pem" \
+			-subj "/CN=test $name" -keyout "$work/tls/$name.key" \
+			-out "$work/tls/$name.pem" \
 			-addext basicConstraints=critical,CA:TRUE \
 			-addext keyUsage=critical,keyCertSign,cRLSign
 	done
@@ -31,7 +32,8 @@ tls()
 	local port=$((RANDOM % 20000 + 20000))
 	echo "$port" >"$work/$1.tls"
 	echo "listen 127.0.0.1:$port ssl http2;
-		ssl_certificate $work/tls/server-cert.pem; ssl_certificate_key $work/tls/server-key.pem;
+		ssl_certificate $work/tls/server-cert.pem;
+		ssl_certificate_key $work/tls/server-key.pem;
 		add_header X-Protocol \$server_protocol always;"
 }
 
@@ -44,7 +46,8 @@ nbd()
 		port=$((RANDOM % 20000 + 20000))
 		background "$work/$name.out" nbdkit -f -r -i 127.0.0.1 -p "$port" "$@" file "$disk"
 		echo "$background_pid" >"$work/$name.pid"
-		if wait_for 10 lib_web_settled "$background_pid" "$port" && ! gone "$background_pid"; then
+		if wait_for 10 lib_web_settled "$background_pid" "$port" &&
+			! gone "$background_pid"; then
 			echo "$port" >"$work/$name.port"
 			return 0
 		fi
@@ -99,7 +102,8 @@ https_with_a_custom_ca_and_http_2_delivers_the_file()
 {
 	local url
 	url=$(cat "$work/far.https")/disk.raw
-	curl -sI --cacert "$work/tls/ca.pem" "$url" | grep -q 'HTTP/2.0' || skip "nginx has no HTTP/2"
+	curl -sI --cacert "$work/tls/ca.pem" "$url" | grep -q 'HTTP/2.0' ||
+		skip "nginx has no HTTP/2"
 	same "$cat" --ca "$work/tls/ca.pem" "$url"
 }
 

@@ -10,10 +10,12 @@ refuses()
 {
 	local said
 	mkdir -p "$work/old"
-	printf '#!/bin/sh\necho "QEMU emulator version %s (Debian 1:%s)"\n' "$1" "$1" >"$work/old/qemu-system-x86_64"
+	printf '#!/bin/sh\necho "QEMU emulator version %s (Debian 1:%s)"\n' "$1" "$1" \
+		>"$work/old/qemu-system-x86_64"
 	chmod +x "$work/old/qemu-system-x86_64"
 	# Behind the check it would miss the root.
-	said=$(PATH=$work/old:$PATH "$SILL_SOURCE/tests/pc/run-pc" --bare --image "$work/nothing" 2>&1) && fail "it started"
+	said=$(PATH=$work/old:$PATH "$SILL_SOURCE/tests/pc/run-pc" --bare \
+		--image "$work/nothing" 2>&1) && fail "it started"
 	grep -q "QEMU $1 lets real mode bypass" <<<"$said"
 }
 
@@ -83,7 +85,8 @@ kexec_starts_a_new_kernel_on_the_hypervisor()
 	silent second '^pc: complaint'
 }
 
-# The wide matrix: both kernels from GRUB on both firmwares with 1, 2 and 4 processors, and directly with 8.
+# The wide matrix: both kernels from GRUB on both firmwares with 1, 2 and 4 processors, and directly
+# with 8.
 every_kernel_starts_every_way_on_up_to_eight_processors()
 {
 	local kernel way firmware cpus name
@@ -91,14 +94,17 @@ every_kernel_starts_every_way_on_up_to_eight_processors()
 	for kernel in 6.1 6.12; do
 		for way in {bios,uefi}-{1,2,4} direct-8; do
 			firmware=${way%-*} cpus=${way#*-} name=$kernel-$way
-			pc "$name" --kernel $kernel --cpus "$cpus" --firmware "$firmware" "${pc_disks[@]}"
+			pc "$name" --kernel $kernel --cpus "$cpus" --firmware "$firmware" \
+				"${pc_disks[@]}"
 			saw_all "$name" "$cpus" $kernel "${firmware/direct/bios}"
 		done
 	done
 }
 
 run_tests an_emulator_that_is_too_old_is_refused debian_12_sees_the_whole_pc_on_one_processor \
-	the_hypervisor_says_what_it_took debian_12_from_grub_on_bios_sees_the_whole_pc_on_two_processors \
-	debian_13_from_grub_on_uefi_sees_the_whole_pc_on_two_processors the_root_does_not_offer_suspend_to_ram \
+	the_hypervisor_says_what_it_took \
+	debian_12_from_grub_on_bios_sees_the_whole_pc_on_two_processors \
+	debian_13_from_grub_on_uefi_sees_the_whole_pc_on_two_processors \
+	the_root_does_not_offer_suspend_to_ram \
 	a_reboot_of_the_root_resets_the_pc kexec_starts_a_new_kernel_on_the_hypervisor \
 	every_kernel_starts_every_way_on_up_to_eight_processors

@@ -11,7 +11,8 @@ reaches_multi_user()
 	local name=$1-$2-$3 n
 	rm -f "$work/debian.qcow2"
 	qemu-img create -q -f qcow2 -b "$machines/debian-12/disk.raw" -F raw "$work/debian.qcow2"
-	pc "$name" --kernel "$1" --cpus "$3" --memory 2048 --disk "$2:$work/debian.qcow2" --line pc.then=multiuser
+	pc "$name" --kernel "$1" --cpus "$3" --memory 2048 --disk "$2:$work/debian.qcow2" \
+		--line pc.then=multiuser
 	on_sill "$name"
 	# Behind the state come the units that failed.
 	said "$name" '^pc: multiuser active *$'
@@ -26,7 +27,10 @@ reaches_multi_user()
 
 debian_12_reaches_multi_user_and_turns_the_pc_off() { reaches_multi_user cloud virtio 2; }
 
-the_kernel_of_debian_13_reaches_multi_user_and_turns_the_pc_off() { reaches_multi_user 6.12 nvme 2; }
+the_kernel_of_debian_13_reaches_multi_user_and_turns_the_pc_off()
+{
+	reaches_multi_user 6.12 nvme 2
+}
 
 every_kernel_reaches_multi_user_from_every_disk_on_up_to_eight_processors()
 {

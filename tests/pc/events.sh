@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What happens to a root session while it runs: NMI, machine check, a forbidden sleep; and to the hypervisor: a panic.
+# What happens to a root session while it runs: NMI, machine check, a forbidden sleep; and to the
+# hypervisor: a panic.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need qemu-system-x86_64 cpio socat jq gdb
 . "$SILL_SOURCE/tests/pc/pc.sh"
@@ -52,15 +53,17 @@ a_suspend_to_ram_behind_acpis_back_is_refused_and_the_root_goes_on()
 	said ram "^pc: suspend came back"
 }
 
-# gdb stops the processor where the hypervisor handles its next exit and puts an undefined instruction there.
+# gdb stops the processor where the hypervisor handles its next exit and puts an undefined
+# instruction there.
 a_panic_names_processor_reason_registers_and_functions_and_resets_the_pc()
 {
 	[ -z "${BARE:-}" ] || skip "there is nobody to panic"
 	pc_start panic --cpus 2 --options panic=1 --line pc.then=wait -- \
 		-chardev "socket,path=$work/gdb,server=on,wait=off,id=gdb" -gdb chardev:gdb
 	wait_for "$patience" pc_said panic '^pc: begin'
-	timeout 120 gdb -nx -batch -ex "target remote $work/gdb" -ex 'hbreak svm_exit' -ex continue \
-		-ex 'set var *(unsigned short *)$pc = 0x0b0f' -ex delete -ex detach "$hypervisor_elf"
+	timeout 120 gdb -nx -batch -ex "target remote $work/gdb" -ex 'hbreak svm_exit' \
+		-ex continue -ex 'set var *(unsigned short *)$pc = 0x0b0f' -ex delete \
+		-ex detach "$hypervisor_elf"
 	pc_wait panic
 	said panic '^sill: PANIC on processor [01]: '
 	said panic '^sill: .*rip .*svm_exit\+0x|^sill: .*svm_exit\+0x'

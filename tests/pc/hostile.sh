@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The hostile root (tests/pc/hostile) on the hypervisor: its own TAP, once for each PC, and what the
-# hypervisor says about it; then the things that must end the machine.  FULL=1 adds larger PCs, BARE=1
-# leaves the hypervisor away.
+# hypervisor says about it; then the things that must end the machine.  FULL=1 adds larger PCs,
+# BARE=1 leaves the hypervisor away.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need qemu-system-x86_64
 . "$SILL_SOURCE/tests/pc/pc.sh"
@@ -30,20 +30,22 @@ prove()
 	verdict $? "$name" "$work/log"
 }
 
-# hostile NAME TITLE CPUS LINE OPTION…: a run to the end of its tables.  Its tests are numbered anew; they
-# are all there, and the root left by itself, when its plan counts them and the PC's status is one that it
-# sets.
+# hostile NAME TITLE CPUS LINE OPTION…: a run to the end of its tables.  Its tests are numbered
+# anew; they are all there, and the root left by itself, when its plan counts them and the PC's
+# status is one that it sets.
 hostile()
 {
 	local name=$1 title=$2 cpus=$3 line=$4 status=0 count
 	shift 4
 	(
-		pc "$name" --image "$image" --cpus "$cpus" --line "cpus=$cpus ${BARE:+bare }$line" "$@"
+		pc "$name" --image "$image" --cpus "$cpus" --line "cpus=$cpus ${BARE:+bare }$line" \
+			"$@"
 		echo "$pc_status" >"$work/$name.status"
 	) >"$work/log" 2>&1 || status=1
 	awk -v number="$number" -v title="$title" '
 		/^#/
-		/^(not )?ok [0-9]+ - / { sub(/ok [0-9]+ - /, "ok " ++number " - " title ", "); print }' "$work/$name.serial"
+		/^(not )?ok [0-9]+ - / { sub(/ok [0-9]+ - /, "ok " ++number " - " title ", "); print }' \
+		"$work/$name.serial"
 	! grep -qa '^not ok' "$work/$name.serial" || failed=1
 	count=$(grep -caE '^(not )?ok [0-9]+ - ' "$work/$name.serial")
 	number=$((number + count))

@@ -1,10 +1,11 @@
-# What the scripts of this folder share, sourced after tests/integration/lib.sh.  With BARE=1 everything runs without
-# the hypervisor, to see whether the PC itself is the reason.
+# What the scripts of this folder share, sourced after tests/integration/lib.sh.  With BARE=1
+# everything runs without the hypervisor, to see whether the PC itself is the reason.
 hypervisor_elf=$SILL_BUILD/hypervisor/sill-hypervisor.elf64
-[ -n "${BARE:-}" ] || [ -e "$SILL_BUILD/hypervisor/sill-hypervisor" ] || skip_all "the hypervisor is not built"
+[ -n "${BARE:-}" ] || [ -e "$SILL_BUILD/hypervisor/sill-hypervisor" ] ||
+	skip_all "the hypervisor is not built"
 
-# pc NAME OPTION…: run-pc to its end.  What the PC said is in $work/NAME.serial, its status in $pc_status.  A PC that hangs, or
-# cannot be started, fails the test.
+# pc NAME OPTION…: run-pc to its end.  What the PC said is in $work/NAME.serial, its status in
+# $pc_status.  A PC that hangs, or cannot be started, fails the test.
 pc()
 {
 	local name=$1
@@ -20,7 +21,8 @@ pc_start()
 	local name=$1
 	shift
 	rm -f "$work/$name.serial"
-	"$SILL_SOURCE/tests/pc/run-pc" ${BARE:+--bare} --serial "$work/$name.serial" "$@" >"$work/$name.out" 2>&1 &
+	"$SILL_SOURCE/tests/pc/run-pc" ${BARE:+--bare} --serial "$work/$name.serial" "$@" \
+		>"$work/$name.out" 2>&1 &
 	pc_pid=$!
 	: >"$work/pids/$pc_pid"
 }
@@ -55,8 +57,8 @@ silent()
 	! grep -aE -- "$2" "$work/$1.serial" || fail "the PC said: $2"
 }
 
-# Three disks of 8 MiB, one of each kind, each with its own bytes: options of run-pc in $pc_disks, and the sums of their first 4 MiB in
-# $work/KIND.sum.
+# Three disks of 8 MiB, one of each kind, each with its own bytes: options of run-pc in $pc_disks,
+# and the sums of their first 4 MiB in $work/KIND.sum.
 pc_make_disks()
 {
 	local kind
@@ -106,14 +108,15 @@ pc_said()
 	gone "$pc_pid" || grep -qaE -- "$2" "$work/$1.serial"
 }
 
-# monitor NAME COMMAND: to QEMU's monitor behind the socket $work/NAME.monitor, and until it is done.  A PC that this
-# ends is fine.
+# monitor NAME COMMAND: to QEMU's monitor behind the socket $work/NAME.monitor, and until it is
+# done.  A PC that this ends is fine.
 monitor()
 {
 	wait_for 20 test -S "$work/$1.monitor"
 	{
 		echo '{"execute": "qmp_capabilities"}'
-		jq -cn --arg line "$2" '{execute: "human-monitor-command", arguments: {"command-line": $line}}'
+		jq -cn --arg line "$2" \
+			'{execute: "human-monitor-command", arguments: {"command-line": $line}}'
 		# One answer for each of the two, before the connection is closed.
 		wait_for 30 monitor_answered "$work/$1.answer"
 	} | socat -t 0.1 - "UNIX-CONNECT:$work/$1.monitor" >"$work/$1.answer" 2>&1 || gone "$pc_pid"

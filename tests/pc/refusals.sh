@@ -21,14 +21,16 @@ refused()
 	local regex=$1
 	shift
 	pc_start no "$@" -- $(pc_monitor no)
-	wait_for "$patience" pc_said no 'stopped: turn the PC off' || gone "$pc_pid" || fail "it goes on"
+	wait_for "$patience" pc_said no 'stopped: turn the PC off' || gone "$pc_pid" ||
+		fail "it goes on"
 	monitor no "pmemsave 0xb8000 4000 \"$work/no.text\""
 	monitor no quit
 	pc_wait no
 	said no "^sill: .*$regex"
 	silent no '^pc:'
 	silent no 'Linux version'
-	# Behind each character its colours, the same everywhere; lines follow each other without an end.
+	# Behind each character its colours, the same everywhere; lines follow each other without an
+	# end.
 	tr -d "\007" <"$work/no.text" | grep -qaE "$regex" || {
 		tr -d "\007" <"$work/no.text" | fold -w 80
 		fail "it is not on the screen"
@@ -47,7 +49,8 @@ a_processor_of_another_maker_stops()
 
 without_amd_v_the_root_starts_unprotected_when_that_is_wanted()
 {
-	# Five levels of page tables without AMD-V make programs fail in this emulator, on the bare PC as well.
+	# Five levels of page tables without AMD-V make programs fail in this emulator, on the bare
+	# PC as well.
 	pc unprotected --cpu max,-svm,-la57 --options missing=unprotected
 	said unprotected '^sill: .*has no AMD-V: the root starts WITHOUT the hypervisor'
 	said unprotected '^pc: hypervisor TCG'
@@ -100,14 +103,18 @@ a_command_line_that_is_too_long_is_named()
 	refused 'is longer than 2047 bytes' --image "$kernel" --line "$(printf 'x%.0s' {1..2100})"
 }
 
-an_option_that_does_not_exist_is_named() { refused 'frobnicate' --image "$kernel" --options frobnicate=1; }
+an_option_that_does_not_exist_is_named()
+{
+	refused 'frobnicate' --image "$kernel" --options frobnicate=1
+}
 
 an_option_with_a_value_that_makes_no_sense_is_named()
 {
 	refused 'panic' --image "$kernel" --options panic=soon
 }
 
-# By GRUB there is a screen of pixels, where the text is counted: some of it, and none below its lines.
+# By GRUB there is a screen of pixels, where the text is counted: some of it, and none below its
+# lines.
 a_refusal_under_uefi_is_on_the_screen()
 {
 	pc_start uefi --firmware uefi --image "$kernel" --options frobnicate=1 -- $(pc_monitor uefi)
@@ -124,8 +131,10 @@ a_refusal_under_uefi_is_on_the_screen()
 	[ "$top" -gt 3000 ] && [ "$rest" = 0 ] || fail "$top bytes are lit at the top, $rest below"
 }
 
-run_tests a_pc_without_amd_v_stops a_pc_without_nested_paging_stops a_processor_of_another_maker_stops \
-	without_amd_v_the_root_starts_unprotected_when_that_is_wanted a_module_that_is_no_kernel_is_named \
+run_tests a_pc_without_amd_v_stops a_pc_without_nested_paging_stops \
+	a_processor_of_another_maker_stops \
+	without_amd_v_the_root_starts_unprotected_when_that_is_wanted \
+	a_module_that_is_no_kernel_is_named \
 	a_module_of_one_byte_is_named a_kernel_that_was_cut_off_is_named a_32_bit_kernel_is_named \
 	a_kernel_of_the_old_kind_is_named too_little_memory_is_named a_missing_module_is_named \
 	a_command_line_that_is_too_long_is_named an_option_that_does_not_exist_is_named \

@@ -13,7 +13,9 @@ missing=
 for name in start boot_main panic trap_handle backtrace_print; do
 	address=$(nm "$image" | sed -n "s/^ffffffff\([0-9a-f]*\) [tT] $name\$/\1/p")
 	nth=$(grep -n "^	.long 0x${address:-none}," "$table" | cut -d: -f1)
-	[ "$(grep '\.asciz' "$table" | sed -n "$((${nth:-999999} - 3))p")" = "	.asciz \"$name\"" ] || missing+=" $name"
+	said=$(grep '\.asciz' "$table" | sed -n "$((${nth:-999999} - 3))p")
+	[ "$said" = "	.asciz \"$name\"" ] ||
+		missing+=" $name"
 done
 if [ -z "$missing" ]; then
 	echo "ok 2 - the table gives every function its name"

@@ -36,6 +36,11 @@ TEST(a_flush_that_failed_once_fails_for_ever)
 	}
 }
 
+static bool is_up(const bool *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_SEQ_CST);
+}
+
 /* The next tick is the first thing to sync after a write to block 0; what it cannot, all learn. */
 static void check_tick_commits_write(bool overwritten)
 {
@@ -50,7 +55,7 @@ static void check_tick_commits_write(bool overwritten)
 	/* The first two settle the map, so that the write alone is what the last has to do. */
 	for (unsigned int tick = 0; tick < 3; tick++)
 		commit_tick(near);
-	assert_false(near->commit.any_unsettled);
+	assert_false(is_up(&near->commit.any_unsettled));
 	cut->fail_sync = "layer.data";
 	commit_tick(near);
 	/* There was nothing to sync, so nothing has failed. */
@@ -73,17 +78,21 @@ TEST(what_is_overwritten_in_place_is_committed_without_a_flush)
 	check_tick_commits_write(true);
 }
 
-/* Wait until the thread has done all and waits for more. */
-static void wait_for_rest(struct near *near)
+/* Wait until the thread has done all and waits for more; how many commits there were. */
+static uint64_t wait_for_rest(struct near *near)
 {
 	struct near_commit *commit = &near->commit;
+	uint64_t commits = 0;
 
 	for (bool rests = false; !rests; sched_yield()) {
+		/* Under the lock an idle thread is one that waits. */
 		pthread_mutex_lock(&commit->lock);
-		rests = commit->idle && !commit->data_dirty && !commit->map_dirty &&
-		        !commit->any_unsettled;
+		rests = is_up(&commit->idle) && !is_up(&commit->data_dirty) &&
+		        !is_up(&commit->map_dirty) && !is_up(&commit->any_unsettled);
+		commits = commit->finished;
 		pthread_mutex_unlock(&commit->lock);
 	}
+	return commits;
 }
 
 TEST(the_thread_at_rest_wakes_for_what_is_overwritten_in_place)
@@ -94,8 +103,7 @@ TEST(the_thread_at_rest_wakes_for_what_is_overwritten_in_place)
 	uint64_t commits;
 
 	assert_int_equal(near_write(near, zeros, B, 0, NULL), 0);
-	wait_for_rest(near);
-	commits = near->commit.finished;
+	commits = wait_for_rest(near);
 	assert_int_equal(near_write(near, zeros, B, 0, NULL), 0);
 	while (__atomic_load_n(&near->commit.finished, __ATOMIC_SEQ_CST) == commits)
 		sched_yield();

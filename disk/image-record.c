@@ -191,27 +191,32 @@ int image_record_load(const char *dir, struct image_record **ret, struct error *
 	return r < 0 ? error_prefix(err, "%s", path) : 0;
 }
 
+/* NULL, as all that makes JSON here: no memory, or a text that JSON does not take. */
 static json_t *identity_object(const struct source_identity *id)
 {
 	static const uint8_t no_sample[sizeof(id->sample)];
 	json_t *object = json_pack("{s:I}", "size", (json_int_t)id->size);
 	char hex[2 * sizeof(id->sample) + 1];
+	int r = 0;
 
 	if (id->digest[0])
-		json_object_set_new(object, "digest", json_string(id->digest));
+		r |= json_object_set_new(object, "digest", json_string(id->digest));
 	if (id->last_modified)
-		json_object_set_new(object, "last_modified", json_integer(id->last_modified));
+		r |= json_object_set_new(object, "last_modified", json_integer(id->last_modified));
 	if (id->modified_ns)
-		json_object_set_new(object, "modified_ns", json_integer(id->modified_ns));
+		r |= json_object_set_new(object, "modified_ns", json_integer(id->modified_ns));
 	if (id->etag[0])
-		json_object_set_new(object, "etag", json_string(id->etag));
+		r |= json_object_set_new(object, "etag", json_string(id->etag));
 	if (id->etag_from[0])
-		json_object_set_new(object, "etag_from", json_string(id->etag_from));
+		r |= json_object_set_new(object, "etag_from", json_string(id->etag_from));
 	if (memcmp(id->sample, no_sample, sizeof(no_sample)) != 0) {
 		to_hex(id->sample, sizeof(id->sample), hex);
-		json_object_set_new(object, "sample", json_string(hex));
+		r |= json_object_set_new(object, "sample", json_string(hex));
 	}
-	return object;
+	if (r == 0)
+		return object;
+	json_decref(object);
+	return NULL;
 }
 
 static json_t *file_object(const struct image_file *file)
@@ -234,8 +239,13 @@ int image_record_save(const struct image_record *record, const char *dir, struct
 	json_t *files = json_array(), *object;
 	char id[65];
 
-	for (size_t i = 0; i < record->n_files; i++)
-		json_array_append_new(files, file_object(&record->files[i]));
+	for (size_t i = 0; i < record->n_files; i++) {
+		if (json_array_append_new(files, file_object(&record->files[i])) < 0) {
+			json_decref(files);
+			return error_set(err, EILSEQ, "%s: what it is cannot be written down",
+			                 record->files[i].places.at[0].url);
+		}
+	}
 	to_hex(record->id, sizeof(record->id), id);
 	object = json_pack("{s:i, s:s, s:s, s:I, s:o, s:O}", "version", RECORD_VERSION, "id", id,
 	                   "format", image_format_name(record->format), "virtual_size",

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "util/text.h"
+
 #define RETRY_AFTER_MAX 3600
 
 /* A decimal number at *at, which moves behind it. */
@@ -78,7 +80,7 @@ int http_parse_etag(const char *text, char *out, size_t room)
 {
 	size_t len = strlen(text);
 
-	if (len < 2 || len >= room || text[0] != '"' || text[len - 1] != '"')
+	if (len < 2 || len >= room || text[0] != '"' || text[len - 1] != '"' || !text_is_utf8(text))
 		return -EINVAL;
 	for (size_t i = 1; i + 1 < len; i++)
 		if (text[i] == '"' || (unsigned char)text[i] < 0x21 || text[i] == 0x7f)

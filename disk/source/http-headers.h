@@ -28,7 +28,8 @@ int http_parse_retry_after(const char *text, time_t now, uint32_t *ret_seconds);
 
 /*
  * RFC 9110, 8.8.3: a strong ETag, quotes included, of fewer than `room` bytes.  -EINVAL for a weak
- * one, which does not promise equal bytes, and for what is none.
+ * one, which does not promise equal bytes, for one that is not UTF-8, which image.json could not
+ * keep, and for what is none.
  */
 int http_parse_etag(const char *text, char *out, size_t room);
 

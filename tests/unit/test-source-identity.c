@@ -192,6 +192,8 @@ TEST(only_strong_etags_are_believed)
 	assert_int_equal(http_parse_etag("\"a\"b\"", etag, sizeof(etag)), -EINVAL);
 	assert_int_equal(http_parse_etag("\"", etag, sizeof(etag)), -EINVAL);
 	assert_int_equal(http_parse_etag("\"0123456789abcd\"", etag, sizeof(etag)), -EINVAL);
+	assert_int_equal(http_parse_etag("\"caf\xc3\xa9\"", etag, sizeof(etag)), 0);
+	assert_int_equal(http_parse_etag("\"caf\xe9\"", etag, sizeof(etag)), -EINVAL);
 }
 
 int main(void)

@@ -322,15 +322,17 @@ static void *commit_thread(void *arg)
 {
 	struct near *near = arg;
 	struct near_commit *commit = &near->commit;
+	uint64_t started = now_ns(); /* the last commit, or what there is to commit now */
 
 	pthread_mutex_lock(&commit->lock);
 	while (!commit->stop) {
-		uint64_t deadline = now_ns() + near->commit_ms * NS_PER_MS;
+		uint64_t deadline = started + near->commit_ms * NS_PER_MS;
 		struct timespec until = timespec_of(deadline);
 
 		__atomic_store_n(&commit->idle, true, __ATOMIC_SEQ_CST);
 		if (!layer_work(near) && !flag_get(&commit->cache_dirty)) {
 			pthread_cond_wait(&commit->wake, &commit->lock);
+			started = now_ns();
 			continue;
 		}
 		__atomic_store_n(&commit->idle, false, __ATOMIC_SEQ_CST);
@@ -338,6 +340,7 @@ static void *commit_thread(void *arg)
 			pthread_cond_timedwait(&commit->wake, &commit->lock, &until);
 		if (commit->stop)
 			break;
+		started = now_ns();
 		pthread_mutex_unlock(&commit->lock);
 		commit_tick(near);
 		pthread_mutex_lock(&commit->lock);

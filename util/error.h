@@ -17,8 +17,8 @@ struct error {
 };
 
 /*
- * Set the sentence; returns -code, so that `return error_set(err, EINVAL, "…")` reads well.  The old
- * sentence may be among the words: error_set(err, EINVAL, "--port: %s", err->text).
+ * Set the sentence; returns -code, so that `return error_set(err, EINVAL, "…")` reads well.  The
+ * old sentence may be among the words: error_set(err, EINVAL, "--port: %s", err->text).
  */
 int error_set(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -149,8 +149,8 @@ static inline uint64_t number_of(struct fixture *f, size_t i, const char *field)
 }
 
 /*
- * Enough reads that the chain knows how long they usually take.  Nobody waits for them, so that none
- * is hedged, as on a busy computer one may be that takes unusually long.
+ * Enough reads that the chain knows how long they usually take.  Nobody waits for them, so that
+ * none is hedged, as on a busy computer one may be that takes unusually long.
  */
 static inline void warm_up(struct fixture *f, size_t len)
 {

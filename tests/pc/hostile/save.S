@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Included by assembly: what a function of C's must leave as it was, and the flags, on the stack. */
+/*
+ * Included by assembly: what a function of C's must leave as it was, and the flags, on the stack.
+ */
 	.macro	save
 	push	%rbx
 	push	%rbp

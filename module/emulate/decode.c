@@ -284,6 +284,10 @@ static enum insn_status refine(const struct cursor *c, struct insn *in, unsigned
 	case INSN_SAL:
 		in->op = INSN_SHL;
 		return INSN_OK;
+	case INSN_SHLD:
+	case INSN_SHRD:
+		in->count_in_cl = opcode & 1;
+		return INSN_OK;
 	case INSN_SETCC:
 	case INSN_CMOVCC:
 		in->condition = opcode & 0xF;

@@ -44,7 +44,8 @@ enum insn_op {
 	INSN_BTS,
 	INSN_BTR,
 	INSN_BTC,
-	INSN_IMUL, /* of two operands, or three with an immediate */
+	INSN_IMUL,  /* of two operands */
+	INSN_IMUL3, /* of three */
 	INSN_INC,
 	INSN_DEC,
 	INSN_SHLD,
@@ -168,7 +169,8 @@ struct insn {
 	bool high_byte; /* without REX, registers 4…7 of one byte are AH, CH, DH, BH */
 	bool aligned;   /* the memory operand must be */
 	bool vex;
-	uint8_t segment; /* INSN_ES… */
+	bool count_in_cl; /* of SHLD and SHRD, else in the immediate */
+	uint8_t segment;  /* INSN_ES… */
 	uint8_t base, index, scale;
 	int64_t displacement;
 	uint64_t immediate; /* sign-extended where the instruction does */

@@ -203,6 +203,8 @@ static inline uint8_t zydis_ambiguous(const struct zydis *z)
 	case ZYDIS_MNEMONIC_XCHG:
 		return opcode >= 0x90 ? INSN_NONE : INSN_XCHG;
 	case ZYDIS_MNEMONIC_IMUL:
+		if (in->operand_count_visible == 3)
+			return INSN_IMUL3;
 		return opcode == 0xF6 || opcode == 0xF7 ? INSN_IMUL1 : INSN_IMUL;
 	case ZYDIS_MNEMONIC_MOVSD:
 		return one_byte ? INSN_MOVS : INSN_VZERO;
@@ -324,6 +326,9 @@ static inline bool zydis_excused(unsigned int mode, const struct zydis *z, uint8
 	/* Vendors do not agree on 66 with near branches: ours refuses them. */
 	if (mode == 0 && (op == INSN_CALL || op == INSN_JMP) && status == INSN_UNKNOWN)
 		return z->instruction.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE;
+	/* With REX.B it is an exchange with R8 to some. */
+	if (op == INSN_PAUSE && status == INSN_UNKNOWN)
+		return z->instruction.raw.rex.B;
 	/* LOCK as a way to CR8 is AMD's. */
 	if (op == INSN_NONE && ours->op == INSN_MOV_CR && ours->reg == 8)
 		return true;

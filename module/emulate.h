@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Carry out one instruction of a guest, for what the processor does not do by itself: accesses to
+ * devices, and writes to memory that the guest may only read.
+ *
+ * A device may be in the VMM, so that an instruction ends in the middle: emulate_run() returns
+ * EMULATE_DEVICE and `access` says what is wanted.  Whoever did it calls emulate_answer(), and
+ * emulate_run() again, which starts over.  Every access of an instruction is in a log, in order, and
+ * a run takes from it what was done before; so no access is done twice, and values that were read
+ * do not change under it.
+ *
+ * Registers, flags and RIP change when the instruction is done, or one iteration of a repeated
+ * one.  Whatever else is returned, nothing has changed.  The caller injects exceptions, and looks
+ * after single steps (RFLAGS.TF), interrupt shadows and A and D bits of page tables.
+ *
+ * No locks, no allocation: one struct emulate a vCPU, used by the thread that runs it.
+ */
+#ifndef MODULE_EMULATE_H
+#define MODULE_EMULATE_H
+
+#include "module/emulate/insn.h"
+#include "module/port.h"
+
+/* Attributes as in a control block of AMD-V: bits 40-47 and 52-55 of a descriptor.  Limit in bytes. */
+struct emulate_segment {
+	uint64_t base;
+	uint32_t limit;
+	uint16_t selector;
+	uint16_t attributes;
+};
+
+#define EMULATE_SEGMENT_TYPE    0x000F
+#define EMULATE_SEGMENT_WRITE   0x0002 /* of data; of code: may be read */
+#define EMULATE_SEGMENT_DOWN    0x0004 /* of data: expands down */
+#define EMULATE_SEGMENT_CODE    0x0008
+#define EMULATE_SEGMENT_PRESENT 0x0080
+#define EMULATE_SEGMENT_LONG    0x0200
+#define EMULATE_SEGMENT_BIG     0x0400
+
+struct emulate_cpu {
+	uint64_t gpr[16]; /* in the order of INSN_RAX… */
+	uint64_t rip, rflags;
+	uint64_t cr0, cr4, efer, xcr0;
+	struct emulate_segment segment[6]; /* in the order of INSN_ES… */
+	struct emulate_segment tr;
+	uint8_t cpl;
+};
+
+/* Kinds of access to translate: bits of a page fault's error code. */
+#define EMULATE_WRITE 0x02u
+#define EMULATE_USER  0x04u
+#define EMULATE_FETCH 0x10u
+
+enum emulate_result {
+	EMULATE_DONE,
+	EMULATE_AGAIN,   /* call again: a repetition goes on, or another processor was faster */
+	EMULATE_DEVICE,  /* do `access`, then emulate_answer() */
+	EMULATE_FAULT,   /* inject `exception` */
+	EMULATE_UNKNOWN, /* not one that is carried out: `bytes`, and `insn` if it was decoded */
+};
+
+/*
+ * What the caller does for an instruction.  Each returns 0, a negative error, which emulate_run()
+ * passes on, or what is said here.
+ */
+struct emulate_ops {
+	/* Of one byte's address.  EMULATE_FAULT: the error code of the page fault. */
+	int (*translate)(void *vcpu, uint64_t linear, unsigned int access, uint64_t *ret_physical,
+	                 uint32_t *ret_code);
+	/* At most 16 bytes in one page.  EMULATE_DEVICE: it is a device's, at most 8 bytes. */
+	int (*read)(void *vcpu, uint64_t physical, void *data, unsigned int size);
+	int (*write)(void *vcpu, uint64_t physical, const void *data, unsigned int size);
+	/* Atomic, 1 to 16 bytes; EMULATE_AGAIN: it was not `expected`; EMULATE_DEVICE as above. */
+	int (*exchange)(void *vcpu, uint64_t physical, const void *expected, const void *wanted,
+	                unsigned int size);
+	/* EMULATE_DEVICE: the VMM must do it. */
+	int (*port_in)(void *vcpu, uint16_t port, void *data, unsigned int size);
+	int (*port_out)(void *vcpu, uint16_t port, const void *data, unsigned int size);
+	/* XMM or YMM `number`: 16 or 32 bytes.  `clear`: all bits above become zero. */
+	void (*vector_read)(void *vcpu, unsigned int number, uint8_t *data, unsigned int size);
+	void (*vector_write)(void *vcpu, unsigned int number, const uint8_t *data,
+	                     unsigned int size, bool clear);
+};
+
+enum emulate_kind { EMULATE_MEMORY_READ, EMULATE_MEMORY_WRITE, EMULATE_PORT_IN, EMULATE_PORT_OUT };
+
+struct emulate_access {
+	uint64_t address; /* guest-physical, or a port */
+	uint8_t kind;     /* enum emulate_kind */
+	uint8_t size;     /* 1…8 */
+	uint8_t data[8];
+};
+
+struct emulate_exception {
+	uint8_t vector;
+	bool has_code;
+	uint32_t code;
+	uint64_t address; /* for CR2, of a page fault */
+};
+
+#define EMULATE_LOG 8 /* no instruction, nor an iteration of one, has more accesses */
+
+struct emulate {
+	struct emulate_cpu *cpu;
+	const struct emulate_ops *ops;
+	void *vcpu;
+	/* Results. */
+	struct insn insn;
+	struct emulate_access access;
+	struct emulate_exception exception;
+	uint8_t bytes[INSN_MAX];
+	uint8_t count; /* of bytes */
+	/* Its own. */
+	bool decoded;
+	uint8_t logged, at;
+	struct emulate_access log[EMULATE_LOG];
+};
+
+/*
+ * Forget all, for the instruction at CS:RIP.  `bytes` are those of it that the processor has given,
+ * `count` may be 0.
+ */
+void emulate_begin(struct emulate *e, struct emulate_cpu *cpu, const struct emulate_ops *ops,
+                   void *vcpu, const uint8_t *bytes, unsigned int count);
+
+/* Fetch and decode only: EMULATE_DONE with `insn`, EMULATE_FAULT, EMULATE_UNKNOWN. */
+int emulate_decode(struct emulate *e);
+
+/* The address of the operand in memory of the decoded instruction: in its segment, and linear. */
+uint64_t emulate_offset(const struct emulate *e);
+uint64_t emulate_linear(const struct emulate *e, unsigned int segment, uint64_t offset);
+
+/* Carry it out, with at most `iterations` of a repetition, 1 or more. */
+int emulate_run(struct emulate *e, unsigned int iterations);
+
+/* `access` is done; what was read is in access.data. */
+void emulate_answer(struct emulate *e);
+
+#endif

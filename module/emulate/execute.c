@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One instruction, from its operands to its result (AMD64 Architecture Programmer's Manual volume
+ * 3).  The order is always: locate every operand, read, compute, write memory, change registers;
+ * so that what faults, or waits for a device, has changed nothing.
+ */
+#include "module/emulate/internal.h"
+
+/* AH, CH, DH and BH are the second bytes of the first four registers. */
+static bool is_high_byte(const struct emulate *e, unsigned int number, unsigned int size)
+{
+	return size == 1 && e->insn.high_byte && number >= 4 && number < 8;
+}
+
+uint64_t emulate_get(const struct emulate *e, unsigned int number, unsigned int size)
+{
+	if (is_high_byte(e, number, size))
+		return e->cpu->gpr[number - 4] >> 8 & 0xFF;
+	return e->cpu->gpr[number] & size_mask(size);
+}
+
+void emulate_set(struct emulate *e, unsigned int number, unsigned int size, uint64_t value)
+{
+	uint64_t *gpr = e->cpu->gpr, mask = size_mask(size);
+
+	if (is_high_byte(e, number, size))
+		gpr[number - 4] = (gpr[number - 4] & ~0xFF00ull) | (value & 0xFF) << 8;
+	else if (size >= 4)
+		gpr[number] = value & mask;
+	else
+		gpr[number] = (gpr[number] & ~mask) | (value & mask);
+}
+
+static uint64_t next_rip(const struct emulate *e)
+{
+	uint64_t rip = e->cpu->rip + e->insn.length;
+
+	return emulate_code_64(e->cpu) ? rip : (uint32_t)rip;
+}
+
+int emulate_finish(struct emulate *e, uint64_t rflags)
+{
+	e->cpu->rflags = rflags & ~FLAG_RF;
+	e->cpu->rip = next_rip(e);
+	return EMULATE_DONE;
+}
+
+static uint64_t offset_with(const struct emulate *e, uint64_t rsp, uint64_t beyond)
+{
+	const struct insn *in = &e->insn;
+	uint64_t offset = (uint64_t)in->displacement + beyond;
+
+	if (in->base == INSN_RIP)
+		offset += next_rip(e);
+	else if (in->base == INSN_RSP)
+		offset += rsp;
+	else if (in->base != INSN_NO_REGISTER)
+		offset += e->cpu->gpr[in->base];
+	if (in->index != INSN_NO_REGISTER)
+		offset += e->cpu->gpr[in->index] * in->scale;
+	return offset & size_mask(in->address_size);
+}
+
+uint64_t emulate_offset(const struct emulate *e)
+{
+	return offset_with(e, e->cpu->gpr[INSN_RSP], 0);
+}
+
+/* A bit number in a register reaches beyond the operand: so many bytes away. */
+static uint64_t bit_string_offset(const struct emulate *e)
+{
+	const struct insn *in = &e->insn;
+	int64_t bit = (int64_t)alu_sign_extend(emulate_get(e, in->reg, in->size), in->size);
+	unsigned int shift = in->size == 8 ? 6 : in->size == 4 ? 5 : 4;
+
+	return (uint64_t)(bit >> shift) * in->size;
+}
+
+/* Operands of at most 8 bytes, zero-extended. */
+static int read_value(struct emulate *e, const struct place *place, uint64_t *ret)
+{
+	*ret = 0;
+	return emulate_read(e, place, ret);
+}
+
+/* Memory that was read as `before` becomes `value`. */
+static int write_back(struct emulate *e, const struct place *place, uint64_t before, uint64_t value)
+{
+	if (e->insn.lock || e->insn.op == INSN_XCHG)
+		return emulate_exchange(e, place, &before, &value);
+	return emulate_write(e, place, &value);
+}
+
+static int read_operand(struct emulate *e, uint8_t in, unsigned int size, const struct place *place,
+                        uint64_t *ret)
+{
+	const struct insn *insn = &e->insn;
+
+	switch (in) {
+	case INSN_IN_RM:
+		if (insn->memory)
+			return read_value(e, place, ret);
+		*ret = emulate_get(e, insn->rm, size);
+		return 0;
+	case INSN_IN_REG:
+		*ret = emulate_get(e, insn->reg, size);
+		return 0;
+	case INSN_IN_ACC:
+		*ret = emulate_get(e, INSN_RAX, size);
+		return 0;
+	case INSN_IN_IMM:
+		*ret = insn->immediate & size_mask(size);
+		return 0;
+	case INSN_IN_ONE:
+		*ret = 1;
+		return 0;
+	case INSN_IN_CL:
+		*ret = e->cpu->gpr[INSN_RCX] & 0xFF;
+		return 0;
+	case INSN_IN_SEGMENT:
+		*ret = e->cpu->segment[insn->reg].selector;
+		return 0;
+	default:
+		*ret = 0;
+		return 0;
+	}
+}
+
+static uint64_t swap_bytes(uint64_t value, unsigned int size)
+{
+	return __builtin_bswap64(value) >> (64 - size * 8);
+}
+
+/* What the operation makes of both operands; `*from` too where it changes (XCHG, XADD). */
+static uint64_t compute(const struct emulate *e, uint64_t to, uint64_t *from, uint64_t *rflags)
+{
+	const struct insn *in = &e->insn;
+	unsigned int size = in->size;
+	uint64_t before = *from, high;
+
+	switch (in->op) {
+	case INSN_MOV:
+	case INSN_MOVZX:
+		return before;
+	case INSN_MOVSX:
+		return alu_sign_extend(before, in->source_size);
+	case INSN_MOVBE:
+		return swap_bytes(before, size);
+	case INSN_SETCC:
+		return alu_condition(in->condition, *rflags);
+	case INSN_CMOVCC:
+		return alu_condition(in->condition, *rflags) ? before : to;
+	case INSN_XCHG:
+		*from = to;
+		return before;
+	case INSN_XADD:
+		*from = to;
+		return alu_binary(INSN_ADD, size, to, before, rflags);
+	case INSN_ROL:
+	case INSN_ROR:
+	case INSN_RCL:
+	case INSN_RCR:
+	case INSN_SHL:
+	case INSN_SHR:
+	case INSN_SAR:
+		return alu_shift(in->op, size, to, (unsigned int)before, rflags);
+	case INSN_SHLD:
+	case INSN_SHRD:
+		return alu_double_shift(
+			in->op, size, to, before,
+			(unsigned int)(in->count_in_cl ? e->cpu->gpr[INSN_RCX] : in->immediate),
+			rflags);
+	case INSN_NOT:
+	case INSN_NEG:
+	case INSN_INC:
+	case INSN_DEC:
+		return alu_unary(in->op, size, to, rflags);
+	case INSN_BT:
+	case INSN_BTS:
+	case INSN_BTR:
+	case INSN_BTC:
+		return alu_bit(in->op, size, to, (unsigned int)before, rflags);
+	case INSN_IMUL:
+		return alu_multiply(true, size, to, before, &high, rflags);
+	case INSN_IMUL3:
+		return alu_multiply(true, size, before, in->immediate, &high, rflags);
+	default:
+		return alu_binary(in->op, size, to, before, rflags);
+	}
+}
+
+/* Operations of one result, which goes where the first operand is. */
+static int run_general(struct emulate *e)
+{
+	const struct insn *in = &e->insn;
+	bool compares = in->op == INSN_CMP || in->op == INSN_TEST || in->op == INSN_BT;
+	bool only_writes = in->op == INSN_MOV || in->op == INSN_MOVBE || in->op == INSN_SETCC;
+	bool writes_memory = in->memory && in->to == INSN_IN_RM && !compares;
+	bool bit = in->op >= INSN_BT && in->op <= INSN_BTC && in->from == INSN_IN_REG;
+	uint64_t to = 0, from = 0, result, rflags = e->cpu->rflags;
+	struct place place = { 0 };
+	int error = 0;
+
+	if (in->memory)
+		error = emulate_locate(
+			e, in->segment,
+			offset_with(e, e->cpu->gpr[INSN_RSP], bit ? bit_string_offset(e) : 0),
+			in->to == INSN_IN_RM ? in->size : in->source_size,
+			writes_memory ? EMULATE_WRITE : 0, &place);
+	if (!error)
+		error = read_operand(e, in->from, in->source_size, &place, &from);
+	if (!error && !only_writes)
+		error = read_operand(e, in->to, in->size, &place, &to);
+	if (error)
+		return error;
+	result = compute(e, to, &from, &rflags);
+	if (writes_memory)
+		error = only_writes ? emulate_write(e, &place, &result)
+		                    : write_back(e, &place, to, result);
+	if (error)
+		return error;
+	/* XADD of a register with itself leaves the sum. */
+	if (in->op == INSN_XCHG || in->op == INSN_XADD)
+		emulate_set(e, in->reg, in->size, from);
+	if (compares)
+		return emulate_finish(e, rflags);
+	if (in->to == INSN_IN_REG)
+		emulate_set(e, in->reg, in->size, result);
+	else if (in->to == INSN_IN_ACC)
+		emulate_set(e, INSN_RAX, in->size, result);
+	else if (!in->memory)
+		emulate_set(e, in->rm, in->size, result);
+	return emulate_finish(e, rflags);
+}
+
+static int run_cmpxchg(struct emulate *e)
+{
+	const struct insn *in = &e->insn;
+	uint64_t before, acc = emulate_get(e, INSN_RAX, in->size), rflags = e->cpu->rflags;
+	uint64_t wanted = emulate_get(e, in->reg, in->size);
+	struct place place = { 0 };
+	int error = 0;
+
+	if (in->memory)
+		error = emulate_locate(e, in->segment, emulate_offset(e), in->size, EMULATE_WRITE,
+		                       &place);
+	if (!error)
+		error = read_operand(e, INSN_IN_RM, in->size, &place, &before);
+	if (error)
+		return error;
+	alu_binary(INSN_CMP, in->size, acc, before, &rflags);
+	/* The processor writes in either case. */
+	if (in->memory) {
+		error = write_back(e, &place, before, acc == before ? wanted : before);
+		if (error)
+			return error;
+	}
+	if (acc != before)
+		emulate_set(e, INSN_RAX, in->size, before);
+	else if (!in->memory)
+		emulate_set(e, in->rm, in->size, wanted);
+	return emulate_finish(e, rflags);
+}
+
+static int run_cmpxchg2(struct emulate *e)
+{
+	const struct insn *in = &e->insn;
+	unsigned int size = in->size;
+	uint64_t offset = emulate_offset(e), low = 0, high = 0;
+	uint8_t before[16], wanted[16];
+	struct place place;
+	bool same;
+	int error;
+
+	if (size == 8 && emulate_linear(e, in->segment, offset) & 15)
+		return emulate_raise(e, VECTOR_GP, 0);
+	error = emulate_locate(e, in->segment, offset, 2 * size, EMULATE_WRITE, &place);
+	if (!error)
+		error = emulate_read(e, &place, before);
+	if (error)
+		return error;
+	memcpy(&low, before, size);
+	memcpy(&high, before + size, size);
+	same = low == emulate_get(e, INSN_RAX, size) && high == emulate_get(e, INSN_RDX, size);
+	memcpy(wanted, before, 2 * (size_t)size);
+	if (same) {
+		memcpy(wanted, &e->cpu->gpr[INSN_RBX], size);
+		memcpy(wanted + size, &e->cpu->gpr[INSN_RCX], size);
+	}
+	error = in->lock ? emulate_exchange(e, &place, before, wanted)
+	                 : emulate_write(e, &place, wanted);
+	if (error)
+		return error;
+	if (!same) {
+		emulate_set(e, INSN_RAX, size, low);
+		emulate_set(e, INSN_RDX, size, high);
+	}
+	return emulate_finish(e, (e->cpu->rflags & ~FLAG_ZF) | (same ? FLAG_ZF : 0));
+}
+
+/* MUL, IMUL, DIV, IDIV of one operand, with AX or DX:AX and wider. */
+static int run_multiply_divide(struct emulate *e)
+{
+	const struct insn *in = &e->insn;
+	unsigned int size = in->size;
+	bool is_signed = in->op == INSN_IMUL1 || in->op == INSN_IDIV;
+	uint64_t operand, low = emulate_get(e, INSN_RAX, size), high, rflags = e->cpu->rflags;
+	struct place place = { 0 };
+	int error = 0;
+
+	if (in->memory)
+		error = emulate_locate(e, in->segment, emulate_offset(e), size, 0, &place);
+	if (!error)
+		error = read_operand(e, INSN_IN_RM, size, &place, &operand);
+	if (error)
+		return error;
+	if (in->op == INSN_MUL || in->op == INSN_IMUL1) {
+		low = alu_multiply(is_signed, size, low, operand, &high, &rflags);
+	} else {
+		high = size == 1 ? e->cpu->gpr[INSN_RAX] >> 8 & 0xFF
+		                 : emulate_get(e, INSN_RDX, size);
+		if (!alu_divide(is_signed, size, high, low, operand, &low, &high))
+			return emulate_raise(e, VECTOR_DE, 0);
+	}
+	if (size == 1) {
+		emulate_set(e, INSN_RAX, 2, high << 8 | low);
+	} else {
+		emulate_set(e, INSN_RAX, size, low);
+		emulate_set(e, INSN_RDX, size, high);
+	}
+	return emulate_finish(e, rflags);
+}
+
+static unsigned int stack_size(const struct emulate *e)
+{
+	if (emulate_code_64(e->cpu))
+		return 8;
+	return e->cpu->segment[INSN_SS].attributes & EMULATE_SEGMENT_BIG ? 4 : 2;
+}
+
+/* PUSH, and the part of CALL that is one. */
+static int locate_push(struct emulate *e, struct place *ret)
+{
+	uint64_t offset = e->cpu->gpr[INSN_RSP] - e->insn.size;
+
+	return emulate_locate(e, INSN_SS, offset & size_mask(stack_size(e)), e->insn.size,
+	                      EMULATE_WRITE, ret);
+}
+
+static void move_stack(struct emulate *e, uint64_t by)
+{
+	emulate_set(e, INSN_RSP, stack_size(e), e->cpu->gpr[INSN_RSP] + by);
+}
+
+static int run_push(struct emulate *e)
+{
+	const struct insn *in = &e->insn;
+	struct place place = { 0 }, stack;
+	uint64_t value;
+	int error = 0;
+
+	if (in->memory)
+		error = emulate_locate(e, in->segment, emulate_offset(e), in->size, 0, &place);
+	if (!error)
+		error = locate_push(e, &stack);
+	if (!error)
+		error = read_operand(e, in->from, in->size, &place, &value);
+	if (!error)
+		error = emulate_write(e, &stack, &value);
+	if (error)
+		return error;
+	move_stack(e, -(uint64_t)in->size);
+	return emulate_finish(e, e->cpu->rflags);
+}
+
+/* An address by way of RSP is that after the pop. */
+static int run_pop(struct emulate *e)
+{
+	const struct insn *in = &e->insn;
+	uint64_t rsp = e->cpu->gpr[INSN_RSP], value;
+	unsigned int size = stack_size(e);
+	struct place place, stack;
+	int error;
+
+	error = emulate_locate(e, INSN_SS, rsp & size_mask(size), in->size, 0, &stack);
+	if (!error && in->memory) {
+		uint64_t after = (rsp & ~size_mask(size)) | ((rsp + in->size) & size_mask(size));
+
+		error = emulate_locate(e, in->segment, offset_with(e, after, 0), in->size,
+		                       EMULATE_WRITE, &place);
+	}
+	if (!error)
+		error = read_value(e, &stack, &value);
+	if (!error && in->memory)
+		error = emulate_write(e, &place, &value);
+	if (error)
+		return error;
+	move_stack(e, in->size);
+	if (!in->memory)
+		emulate_set(e, in->rm, in->size, value);
+	return emulate_finish(e, e->cpu->rflags);
+}
+
+/* CALL and JMP to where a register or memory says. */
+static int run_branch(struct emulate *e)
+{
+	const struct insn *in = &e->insn;
+	struct place place = { 0 }, stack;
+	uint64_t target, back = next_rip(e);
+	int error = 0;
+
+	if (in->memory)
+		error = emulate_locate(e, in->segment, emulate_offset(e), in->size, 0, &place);
+	if (!error && in->op == INSN_CALL)
+		error = locate_push(e, &stack);
+	if (!error)
+		error = read_operand(e, INSN_IN_RM, in->size, &place, &target);
+	if (!error)
+		error = emulate_check_target(e, target);
+	if (!error && in->op == INSN_CALL)
+		error = emulate_write(e, &stack, &back);
+	if (error)
+		return error;
+	if (in->op == INSN_CALL)
+		move_stack(e, -(uint64_t)in->size);
+	emulate_finish(e, e->cpu->rflags);
+	e->cpu->rip = target;
+	return EMULATE_DONE;
+}
+
+/* It may fault, and has no effect else. */
+static int run_flush(struct emulate *e)
+{
+	struct place place;
+	int error = emulate_locate(e, e->insn.segment, emulate_offset(e), 1, 0, &place);
+
+	return error ? error : emulate_finish(e, e->cpu->rflags);
+}
+
+static int run_one(struct emulate *e, unsigned int iterations)
+{
+	switch (e->insn.op) {
+	case INSN_MUL:
+	case INSN_IMUL1:
+	case INSN_DIV:
+	case INSN_IDIV:
+		return run_multiply_divide(e);
+	case INSN_CMPXCHG:
+		return run_cmpxchg(e);
+	case INSN_CMPXCHG2:
+		return run_cmpxchg2(e);
+	case INSN_PUSH:
+		return run_push(e);
+	case INSN_POP:
+		return run_pop(e);
+	case INSN_CALL:
+	case INSN_JMP:
+		return run_branch(e);
+	case INSN_NOP:
+		return emulate_finish(e, e->cpu->rflags);
+	case INSN_CLFLUSH:
+		return run_flush(e);
+	case INSN_VMOV:
+	case INSN_VZERO:
+	case INSN_VLOW:
+	case INSN_VHIGH:
+		return emulate_vector(e);
+	case INSN_IN:
+	case INSN_OUT:
+		return emulate_in_out(e);
+	default:
+		if (e->insn.op >= INSN_EXITS)
+			return EMULATE_UNKNOWN;
+		return e->insn.op >= INSN_MOVS ? emulate_string(e, iterations) : run_general(e);
+	}
+}
+
+int emulate_run(struct emulate *e, unsigned int iterations)
+{
+	int result = emulate_decode(e);
+
+	e->at = 0;
+	if (!result)
+		result = run_one(e, iterations);
+	/* The log is of one instruction that waits for a device. */
+	if (result != EMULATE_DEVICE)
+		e->logged = e->at = 0;
+	return result;
+}

@@ -406,6 +406,26 @@ TEST(the_largest_negative_quotient_fits_and_the_next_does_not)
 	w.cpu.gpr[INSN_RAX] = UINT64_C(1) << 63;
 	w.cpu.gpr[INSN_RDX] = 0;
 	assert_fault(VECTOR_DE, 0);
+	/* Nor does one of more than 64 bits. */
+	w.cpu.gpr[INSN_RDX] = 1;
+	assert_fault(VECTOR_DE, 0);
+}
+
+TEST(an_answer_for_a_place_that_is_no_longer_meant_is_dropped)
+{
+	PREPARE(8, "\x01\x03"); /* add %eax, (%rbx) */
+	w.device[0] = true;
+	begin();
+	assert_wanted(EMULATE_MEMORY_READ, WORLD_DATA, 4);
+	memset(e.access.data, 0x11, 4);
+	emulate_answer(&e);
+	/* As if the page tables led elsewhere now. */
+	w.cpu.gpr[INSN_RBX] += 8;
+	assert_wanted(EMULATE_MEMORY_READ, WORLD_DATA + 8, 4);
+	memset(e.access.data, 0x22, 4);
+	emulate_answer(&e);
+	assert_wanted(EMULATE_MEMORY_WRITE, WORLD_DATA + 8, 4);
+	assert_memory_equal(e.access.data, "\x22\x22\x22\x22", 4);
 }
 
 static int broken_read(void *vcpu, uint64_t physical, void *data, unsigned int size)
@@ -466,6 +486,7 @@ int main(void)
 		CASE(a_port_beyond_the_bit_map_is_a_protection_fault),
 		CASE(a_division_by_zero_is_an_exception),
 		CASE(the_largest_negative_quotient_fits_and_the_next_does_not),
+		CASE(an_answer_for_a_place_that_is_no_longer_meant_is_dropped),
 		CASE(an_error_of_the_caller_is_passed_on),
 		CASE(the_place_of_an_operand_is_told_without_running),
 	};

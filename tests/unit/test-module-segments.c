@@ -173,6 +173,9 @@ TEST(alignment_is_checked_for_programs_that_ask)
 	assert_done();
 	w.cpu.cpl = 3;
 	assert_fault(VECTOR_AC);
+	w.cpu.cr0 &= ~(UINT64_C(1) << 18);
+	assert_done();
+	w.cpu.cr0 |= 1 << 18;
 	w.cpu.gpr[INSN_RBX] = WORLD_DATA + 4;
 	assert_done();
 }

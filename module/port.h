@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What pure logic needs of its surroundings, in the kernel and on the host alike: fixed-width types,
- * bool, NULL, memcpy, memset, memcmp.
+ * What pure logic needs of its surroundings, in the kernel and on the host alike: fixed-width
+ * types, bool, NULL, memcpy, memset, memcmp.
  */
 #ifndef MODULE_PORT_H
 #define MODULE_PORT_H

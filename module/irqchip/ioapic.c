@@ -99,7 +99,7 @@ void ioapic_end(struct ioapic *ioapic, uint8_t vector, bool level)
 				continue;
 			ioapic->state.redirtbl[pin].bits &= ~(uint64_t)ENTRY_REMOTE_IRR;
 		}
-		/* Who resamples lets go of the pin here; whoever still holds it interrupts again. */
+		/* Who resamples lets go here; whoever still holds the pin interrupts again. */
 		ioapic->ops->ended(ioapic->ctx, pin);
 		serve_level(ioapic, pin);
 	}
@@ -123,7 +123,7 @@ static void entry_write(struct ioapic *ioapic, unsigned int pin, bool upper, uin
 		*entry = (uint32_t)*entry | (uint64_t)(value & ENTRY_HIGH) << 32;
 	else
 		*entry = (*entry & ~(uint64_t)ENTRY_WRITABLE) | (value & ENTRY_WRITABLE);
-	/* Kernels end an interrupt by making its pin an edge for a moment, where there is no EOI register. */
+	/* Without an EOI register, kernels end a level by making it an edge for a moment. */
 	if (!(*entry & ENTRY_LEVEL))
 		*entry &= ~(uint64_t)ENTRY_REMOTE_IRR;
 	collect_vectors(ioapic);

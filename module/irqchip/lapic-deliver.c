@@ -89,7 +89,7 @@ static int send_lowest(struct lapic_bus *bus, const struct lapic *from,
 	return lapic_accept(best, message);
 }
 
-/* In physical mode the number of a processor is nearly always its identification: no need to look on. */
+/* In physical mode the number of a processor is nearly always its identification. */
 static struct lapic *find(const struct lapic_bus *bus, const struct irq_message *message)
 {
 	uint32_t destination = message->destination;

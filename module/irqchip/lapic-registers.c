@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a guest and a VMM read and write.  One table says of each register which bits can be written and in
- * which mode it exists (SDM volume 3, tables 11-1 and 11-6; APM volume 2, 16.3 and 16.11).
+ * What a guest and a VMM read and write.  One table says of each register which bits can be written
+ * and in which mode it exists (SDM volume 3, tables 11-1 and 11-6; APM volume 2, 16.3 and 16.11).
  *
- * An xAPIC ignores bits that are reserved; an x2APIC answers them with #GP.  The xAPIC's ICR keeps them
- * as written: nothing depends on them, and VMMs expect to find what the guest wrote.
+ * An xAPIC ignores bits that are reserved; an x2APIC answers them with #GP.  The xAPIC's ICR keeps
+ * them as written: nothing depends on them, and VMMs expect to find what the guest wrote.
  */
 #include "module/irqchip/lapic.h"
 
-#define READ      1u
-#define WRITE     2u
+#define READS     1u
+#define WRITES    2u
 #define ONLY_X    4u
 #define ONLY_X2   8u
 #define X2_READS  16u /* an x2APIC only reads it */
@@ -24,32 +24,32 @@ static const struct {
 	uint32_t bits;
 	uint8_t how;
 } rules[LAPIC_REGISTERS] = {
-	[LAPIC_ID] = { 0xFF000000, READ | WRITE | X2_READS },
-	[LAPIC_VERSION] = { 0, READ },
-	[LAPIC_TPR] = { 0xFF, READ | WRITE },
-	[LAPIC_APR] = { 0, READ | ONLY_X },
-	[LAPIC_PPR] = { 0, READ },
-	[LAPIC_EOI] = { 0, WRITE },
-	[LAPIC_RRD] = { 0, READ | ONLY_X },
-	[LAPIC_LDR] = { 0xFF000000, READ | WRITE | X2_READS },
-	[LAPIC_DFR] = { 0xF0000000, READ | WRITE | ONLY_X },
-	[LAPIC_SVR] = { 0x3FF, READ | WRITE },
-	[LAPIC_ISR... LAPIC_ISR + 7] = { 0, READ },
-	[LAPIC_TMR... LAPIC_TMR + 7] = { 0, READ },
-	[LAPIC_IRR... LAPIC_IRR + 7] = { 0, READ },
-	[LAPIC_ESR] = { 0, READ | WRITE },
-	[LAPIC_ICR] = { COMMAND, READ | WRITE },
-	[LAPIC_ICR2] = { 0xFF000000, READ | WRITE | ONLY_X },
-	[LAPIC_TIMER] = { 0x300FF, READ | WRITE | LVT },
-	[LAPIC_THERMAL] = { 0x107FF, READ | WRITE | LVT },
-	[LAPIC_PERF] = { 0x107FF, READ | WRITE | LVT },
-	[LAPIC_LINT0] = { LAPIC_LVT_MASKED | LVT_LINES, READ | WRITE | LVT },
-	[LAPIC_LINT1] = { LAPIC_LVT_MASKED | LVT_LINES, READ | WRITE | LVT },
-	[LAPIC_ERROR] = { 0x100FF, READ | WRITE | LVT },
-	[LAPIC_INITIAL] = { 0xFFFFFFFF, READ | WRITE },
-	[LAPIC_CURRENT] = { 0, READ },
-	[LAPIC_DIVIDE] = { 0xB, READ | WRITE },
-	[LAPIC_SELF] = { 0xFF, WRITE | ONLY_X2 },
+	[LAPIC_ID] = { 0xFF000000, READS | WRITES | X2_READS },
+	[LAPIC_VERSION] = { 0, READS },
+	[LAPIC_TPR] = { 0xFF, READS | WRITES },
+	[LAPIC_APR] = { 0, READS | ONLY_X },
+	[LAPIC_PPR] = { 0, READS },
+	[LAPIC_EOI] = { 0, WRITES },
+	[LAPIC_RRD] = { 0, READS | ONLY_X },
+	[LAPIC_LDR] = { 0xFF000000, READS | WRITES | X2_READS },
+	[LAPIC_DFR] = { 0xF0000000, READS | WRITES | ONLY_X },
+	[LAPIC_SVR] = { 0x3FF, READS | WRITES },
+	[LAPIC_ISR... LAPIC_ISR + 7] = { 0, READS },
+	[LAPIC_TMR... LAPIC_TMR + 7] = { 0, READS },
+	[LAPIC_IRR... LAPIC_IRR + 7] = { 0, READS },
+	[LAPIC_ESR] = { 0, READS | WRITES },
+	[LAPIC_ICR] = { COMMAND, READS | WRITES },
+	[LAPIC_ICR2] = { 0xFF000000, READS | WRITES | ONLY_X },
+	[LAPIC_TIMER] = { 0x300FF, READS | WRITES | LVT },
+	[LAPIC_THERMAL] = { 0x107FF, READS | WRITES | LVT },
+	[LAPIC_PERF] = { 0x107FF, READS | WRITES | LVT },
+	[LAPIC_LINT0] = { LAPIC_LVT_MASKED | LVT_LINES, READS | WRITES | LVT },
+	[LAPIC_LINT1] = { LAPIC_LVT_MASKED | LVT_LINES, READS | WRITES | LVT },
+	[LAPIC_ERROR] = { 0x100FF, READS | WRITES | LVT },
+	[LAPIC_INITIAL] = { 0xFFFFFFFF, READS | WRITES },
+	[LAPIC_CURRENT] = { 0, READS },
+	[LAPIC_DIVIDE] = { 0xB, READS | WRITES },
+	[LAPIC_SELF] = { 0xFF, WRITES | ONLY_X2 },
 };
 
 static uint32_t writable(const struct lapic *lapic, unsigned int reg)
@@ -75,7 +75,7 @@ static bool exists(const struct lapic *lapic, unsigned int reg, uint8_t access)
 {
 	uint8_t how = rules[reg].how;
 
-	if (lapic_is_x2(lapic) && (how & ONLY_X || (access == WRITE && how & X2_READS)))
+	if (lapic_is_x2(lapic) && (how & ONLY_X || (access == WRITES && how & X2_READS)))
 		return false;
 	return how & access && (lapic_is_x2(lapic) || !(how & ONLY_X2));
 }
@@ -210,7 +210,7 @@ bool lapic_mmio_write(struct lapic *lapic, uint32_t offset, unsigned int size, c
 	memcpy(&value, data, sizeof(value));
 	if (reg >= LAPIC_REGISTERS || !rules[reg].how || rules[reg].how & ONLY_X2)
 		lapic_error(lapic, LAPIC_NO_REGISTER);
-	else if (exists(lapic, reg, WRITE))
+	else if (exists(lapic, reg, WRITES))
 		register_write(lapic, reg, value);
 	return true;
 }
@@ -219,7 +219,7 @@ bool lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *ret_value)
 {
 	uint32_t reg = msr - 0x800;
 
-	if (!lapic_is_x2(lapic) || reg >= LAPIC_REGISTERS || !exists(lapic, reg, READ))
+	if (!lapic_is_x2(lapic) || reg >= LAPIC_REGISTERS || !exists(lapic, reg, READS))
 		return false;
 	*ret_value = register_read(lapic, reg);
 	if (reg == LAPIC_ICR)
@@ -231,7 +231,7 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
 {
 	uint32_t reg = msr - 0x800, low = (uint32_t)value;
 
-	if (!lapic_is_x2(lapic) || reg >= LAPIC_REGISTERS || !exists(lapic, reg, WRITE))
+	if (!lapic_is_x2(lapic) || reg >= LAPIC_REGISTERS || !exists(lapic, reg, WRITES))
 		return false;
 	if (low & ~(writable(lapic, reg) | read_only(reg)))
 		return false;
@@ -264,7 +264,7 @@ void lapic_get_state(struct lapic *lapic, struct kvm_lapic_state *ret_state)
 	for (unsigned int reg = 0; reg < LAPIC_REGISTERS; reg++) {
 		uint32_t value;
 
-		if (!(rules[reg].how & READ))
+		if (!(rules[reg].how & READS))
 			continue;
 		value = register_read(lapic, reg);
 		if (reg == LAPIC_ID && lapic_is_x2(lapic) && !(lapic->features & LAPIC_WIDE_IDS))

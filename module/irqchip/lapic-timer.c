@@ -2,10 +2,10 @@
 /*
  * The timer (SDM volume 3, 11.5.4): one shot, periodic, or when the TSC has a value.
  *
- * The bus that it counts runs at 1 GHz, which is what KVM's CPUID leaf tells guests, so a tick is a nanosecond
- * times the divider.  Nothing ticks: all that is kept is when the count will be 0.
- * Periods that went by unnoticed are one interrupt.  A period too short to be kept to does not keep the host busy: its
- * interrupts come as if some of them had been missed.
+ * The bus that it counts runs at 1 GHz, which is what KVM's CPUID leaf tells guests, so a tick is a
+ * nanosecond times the divider.  Nothing ticks: all that is kept is when the count will be 0.
+ * Periods that went by unnoticed are one interrupt.  A period too short to be kept to does not keep
+ * the host busy: its interrupts come as if some of them had been missed.
  */
 #include "module/irqchip/lapic.h"
 
@@ -102,11 +102,11 @@ static void count(struct lapic *lapic, uint32_t ticks)
 void lapic_timer_write(struct lapic *lapic, enum lapic_register reg, uint32_t value)
 {
 	unsigned int before = mode_of(lapic);
-	uint32_t current;
+	uint32_t left;
 
 	/* What is due by now was due before this. */
 	expire(lapic);
-	current = lapic_timer_current(lapic);
+	left = lapic_timer_current(lapic);
 	if (reg == LAPIC_INITIAL && before == TSC_DEADLINE)
 		return;
 	lapic->reg[reg] = value;
@@ -115,7 +115,7 @@ void lapic_timer_write(struct lapic *lapic, enum lapic_register reg, uint32_t va
 	else if (before != mode_of(lapic) && (before | mode_of(lapic)) & TSC_DEADLINE)
 		stop(lapic);
 	else if (reg == LAPIC_DIVIDE && before != TSC_DEADLINE)
-		count(lapic, current);
+		count(lapic, left);
 	arm(lapic);
 }
 
@@ -150,20 +150,20 @@ void lapic_set_tsc_deadline(struct lapic *lapic, uint64_t tsc)
 }
 
 /*
- * Registers came from a VMM.  Not all of them say how far the count was: a period then starts anew, and one
- * shot is due at once, since a tick too many does less harm than one too few.
+ * Registers came from a VMM.  Not all of them say how far the count was: a period then starts anew,
+ * and one shot is due at once, since a tick too many does less harm than one too few.
  */
-void lapic_timer_load(struct lapic *lapic, uint32_t current)
+void lapic_timer_load(struct lapic *lapic, uint32_t left)
 {
 	uint32_t initial = lapic->reg[LAPIC_INITIAL];
 
 	stop(lapic);
 	if (initial && mode_of(lapic) != TSC_DEADLINE) {
-		if (!current && mode_of(lapic) == PERIODIC)
-			current = initial;
+		if (!left && mode_of(lapic) == PERIODIC)
+			left = initial;
 		lapic->deadline = lapic->ops->now(lapic->ctx);
-		if (current)
-			count(lapic, current < initial ? current : initial);
+		if (left)
+			count(lapic, left < initial ? left : initial);
 	}
 	arm(lapic);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Vectors, priorities, acceptance and reset.  SDM: volume 3, chapter 11 (local APIC) of the Intel manual;
- * APM: volume 2, chapter 16 of the AMD manual.
+ * Vectors, priorities, acceptance and reset.  SDM: volume 3, chapter 11 (local APIC) of the Intel
+ * manual; APM: volume 2, chapter 16 of the AMD manual.
  */
 #include "module/irqchip/lapic.h"
 
@@ -100,7 +100,7 @@ bool lapic_may_end_lazily(const struct lapic *lapic)
 {
 	int served = vectors_top(&lapic->isr);
 
-	/* What waits must be looked at when the service ends, and so must be told who waits for the end. */
+	/* What waits behind it, or for its end, cannot wait for the next exit. */
 	return served >= 0 && !lapic->irr.used &&
 	       !bit_of(&lapic->reg[LAPIC_TMR], (uint8_t)served) &&
 	       !(lapic->ends && bit_of(lapic->ends, (uint8_t)served));
@@ -204,7 +204,7 @@ void lapic_error(struct lapic *lapic, uint8_t bit)
 {
 	bool news = !(lapic->errors & bit);
 
-	/* Once for each kind until the ESR is written, so an illegal vector of its own ends there too. */
+	/* Once for each kind until the ESR is written: an illegal vector of its own ends there. */
 	lapic->errors |= bit;
 	if (news)
 		lapic_local(lapic, LAPIC_ERROR);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A processor's local APIC: xAPIC registers in memory, x2APIC registers as MSRs, priorities, local lines,
- * interrupt commands and the timer.
+ * A processor's local APIC: xAPIC registers in memory, x2APIC registers as MSRs, priorities, local
+ * lines, interrupt commands and the timer.
  *
- * lapic.c has vectors, priorities and reset; lapic-registers.c what a guest and a VMM read and write;
- * lapic-timer.c the timer; lapic-deliver.c who a message is for.
- * The caller locks, and one lock is enough for all local APICs of a session.  Callbacks come with that lock
- * held; `send` and `ended` may call back into local APICs, this one too.
+ * lapic.c has vectors, priorities and reset; lapic-registers.c what a guest and a VMM read and
+ * write; lapic-timer.c the timer; lapic-deliver.c who a message is for. The caller locks, and one
+ * lock is enough for all local APICs of a session.  Callbacks come with that lock held; `send` and
+ * `ended` may call back into local APICs, this one too.
  */
 #ifndef MODULE_IRQCHIP_LAPIC_H
 #define MODULE_IRQCHIP_LAPIC_H
@@ -60,13 +60,15 @@ enum lapic_register {
 
 /* What the VMM has decided; it may change until the processor first runs. */
 enum lapic_feature {
-	LAPIC_HAS_X2 = 1,           /* CPUID says so */
-	LAPIC_HAS_TSC_DEADLINE = 2, /* CPUID says so */
-	LAPIC_HAS_DIRECTED =
-		4, /* ends can be kept from being broadcast: the I/O APIC has an EOI register */
-	LAPIC_LINT0_OPEN =
-		8, /* LINT0 of the boot processor is reset to ExtINT (KVM_X86_QUIRK_LINT0_REENABLED) */
-	LAPIC_WIDE_IDS = 16, /* KVM_X2APIC_API_USE_32BIT_IDS */
+	/* CPUID says so. */
+	LAPIC_HAS_X2 = 1,
+	LAPIC_HAS_TSC_DEADLINE = 2,
+	/* Ends can be kept from being broadcast: the I/O APIC has an EOI register. */
+	LAPIC_HAS_DIRECTED = 4,
+	/* KVM_X86_QUIRK_LINT0_REENABLED: LINT0 of the boot processor is reset to ExtINT. */
+	LAPIC_LINT0_OPEN = 8,
+	/* KVM_X2APIC_API_USE_32BIT_IDS */
+	LAPIC_WIDE_IDS = 16,
 };
 
 enum lapic_shorthand { LAPIC_NAMED, LAPIC_ITSELF, LAPIC_ALL, LAPIC_OTHERS };
@@ -84,14 +86,14 @@ struct lapic;
 struct lapic_ops {
 	/* Nanoseconds of a clock that never goes back, above 0 and below 2^62. */
 	uint64_t (*now)(void *ctx);
-	/* That clock when the guest's TSC has this value; any time in the past when it had it before. */
+	/* That clock when the guest's TSC has this value; any time in the past if it had it. */
 	uint64_t (*time_of_tsc)(void *ctx, uint64_t tsc);
-	/* Call lapic_timer_expire() at this time, and no longer at an earlier one asked for; 0: never. */
+	/* Call lapic_timer_expire() then, and no longer at a time asked for before; 0: never. */
 	void (*arm)(void *ctx, uint64_t at);
 	void (*event)(void *ctx, enum lapic_event event, uint8_t vector);
 	/* This processor sends to others; `shorthand` goes before the message's destination. */
 	void (*send)(void *ctx, const struct irq_message *message, enum lapic_shorthand shorthand);
-	/* A vector was ended that was a level, or stands in `ends`.  level: and its end is broadcast. */
+	/* A level's vector was ended, or one in `ends`.  level: and its end is broadcast. */
 	void (*ended)(void *ctx, uint8_t vector, bool level);
 };
 
@@ -139,7 +141,7 @@ static inline bool lapic_is_enabled(const struct lapic *lapic)
 	return lapic_is_on(lapic) && lapic->reg[LAPIC_SVR] & LAPIC_SVR_ENABLED;
 }
 
-/* IA32_APIC_BASE.  False: #GP.  A VMM may go from any mode to any other, and loses no registers by it. */
+/* IA32_APIC_BASE.  False: #GP.  A VMM may go between any two modes and loses no registers. */
 bool lapic_set_base(struct lapic *lapic, uint64_t base, bool vmm);
 
 /* The vector that the processor takes next, -1 for none. */
@@ -163,8 +165,8 @@ static inline void lapic_set_cr8(struct lapic *lapic, uint8_t cr8)
 }
 
 /*
- * Paravirtual end (MSR_KVM_PV_EOI_EN): before the processor runs, may the guest end what it serves by clearing a
- * bit in memory?  When it has: lapic_end().
+ * Paravirtual end (MSR_KVM_PV_EOI_EN): before the processor runs, may the guest end what it serves
+ * by clearing a bit in memory?  When it has: lapic_end().
  */
 bool lapic_may_end_lazily(const struct lapic *lapic);
 
@@ -181,8 +183,8 @@ void lapic_error(struct lapic *lapic, uint8_t bit);
 #define LAPIC_NO_REGISTER      0x80u
 
 /*
- * The page: false when it is not there, because the APIC is off or an x2APIC.  `size` is 1 to 8 bytes, what is
- * beyond a register's four reads as 0; only writes of a whole register count.
+ * The page: false when it is not there, because the APIC is off or an x2APIC.  `size` is 1 to 8
+ * bytes, what is beyond a register's four reads as 0; only writes of a whole register count.
  */
 bool lapic_mmio_read(struct lapic *lapic, uint32_t offset, unsigned int size, void *ret_data);
 bool lapic_mmio_write(struct lapic *lapic, uint32_t offset, unsigned int size, const void *data);
@@ -204,16 +206,17 @@ void lapic_timer_tsc_changed(struct lapic *lapic);
 /* For the other lapic files. */
 uint32_t lapic_timer_current(const struct lapic *lapic);
 void lapic_timer_write(struct lapic *lapic, enum lapic_register reg, uint32_t value);
-void lapic_timer_load(struct lapic *lapic, uint32_t current);
+void lapic_timer_load(struct lapic *lapic, uint32_t left);
 void lapic_command(struct lapic *lapic, uint32_t low, uint32_t destination);
 uint32_t lapic_x2_ldr(const struct lapic *lapic);
 
-/* All local APICs of a session; NULL where there is none of that number, which is that of its processor. */
+/* All local APICs of a session by the number of the processor; NULL where there is none. */
 struct lapic_bus {
 	struct lapic **lapics;
 	uint32_t count;
 	uint32_t turn; /* who comes first among equals at the next lowest-priority message */
-	bool narrow_is_id; /* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK: to an x2APIC, 0xFF is not everyone */
+	/* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK: to an x2APIC, 0xFF is not everyone. */
+	bool narrow_is_id;
 };
 
 bool lapic_is_target(const struct lapic *lapic, const struct irq_message *message,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An interrupt on its way to local APICs, whoever sends it: an I/O APIC, a device by MSI, a processor.
+ * An interrupt on its way to local APICs, whoever sends it: an I/O APIC, a device by MSI, a
+ * processor.
  */
 #ifndef MODULE_IRQCHIP_MESSAGE_H
 #define MODULE_IRQCHIP_MESSAGE_H
@@ -22,8 +23,8 @@ struct irq_message {
 };
 
 /*
- * What becomes of it, as KVM_IRQ_LINE_STATUS and KVM_SIGNAL_MSI tell it: nobody took it, whoever took it had
- * it pending already, or the number of processors that got it.
+ * What becomes of it, as KVM_IRQ_LINE_STATUS and KVM_SIGNAL_MSI tell it: nobody took it, whoever
+ * took it had it pending already, or the number of processors that got it.
  */
 #define IRQ_IGNORED   (-1)
 #define IRQ_COALESCED 0

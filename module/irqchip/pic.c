@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * 8259A data sheet; the ELCR is that of the 82371SB (PIIX3), whose controllers ignore the level bit of
- * ICW1 in favour of it.
+ * 8259A data sheet; the ELCR is that of the 82371SB (PIIX3), whose controllers ignore the level bit
+ * of ICW1 in favour of it.
  *
- * An edge stays latched in the request register when its line falls before it is acknowledged, unlike in
- * the 8259A: who pulses a line, as irqfds do, means one interrupt.
+ * An edge stays latched in the request register when its line falls before it is acknowledged,
+ * unlike in the 8259A: who pulses a line, as irqfds do, means one interrupt.
  */
 #include "module/irqchip/pic.h"
 
@@ -25,7 +25,7 @@
 /* Which initialisation word comes next: the values of init_state. */
 enum { READY, WANT_ICW2, WANT_ICW3, WANT_ICW4 };
 
-/* Distance of the most important of these lines from the most important one of all; NOTHING: none. */
+/* Distance from the most important line of the most important of these; NOTHING: none. */
 static unsigned int rank_of(const struct kvm_pic_state *chip, uint8_t lines)
 {
 	unsigned int turned = (lines | (unsigned int)lines << 8) >> (chip->priority_add & 7) & 0xFF;
@@ -76,7 +76,7 @@ static void update(struct pic *pic)
 	}
 }
 
-/* Tells of lines that are no longer in service; as the last thing, since the answer may be a new request. */
+/* The last thing that happens, since the answer may be a new request. */
 static void tell_ended(struct pic *pic, unsigned int n, unsigned int lines)
 {
 	while (lines) {
@@ -96,7 +96,7 @@ static unsigned int chip_acknowledge(struct pic *pic, unsigned int n, unsigned i
 
 	if (!(chip->elcr & bit))
 		chip->irr &= (uint8_t)~bit;
-	/* The slave drops its wire for the cycle, so that what it asks for next is an edge to the master. */
+	/* For the cycle the slave drops its wire, so that its next request is an edge. */
 	if (n)
 		chip_line(&pic->chip[0], CASCADE, false);
 	if (!chip->auto_eoi) {

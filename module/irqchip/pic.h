@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two 8259A interrupt controllers of a PC, cascaded at line 2, with the edge/level registers (ELCR)
- * of its chip set.
+ * The two 8259A interrupt controllers of a PC, cascaded at line 2, with the edge/level registers
+ * (ELCR) of its chip set.
  *
- * The state is the ABI's own structure, one a chip (Documentation/virt/kvm/api.rst, KVM_GET_IRQCHIP).
- * A line may be driven from up to 32 sources; it is high while any of them is.
+ * The state is the ABI's own structure, one a chip (Documentation/virt/kvm/api.rst,
+ * KVM_GET_IRQCHIP). A line may be driven from up to 32 sources; it is high while any of them is.
  * The caller locks.  Callbacks come with that lock held, when the controller is consistent again.
  */
 #ifndef MODULE_IRQCHIP_PIC_H
@@ -35,12 +35,13 @@ struct pic {
 void pic_init(struct pic *pic, const struct pic_ops *ops, void *ctx);
 
 /*
- * Sets one source's level of a line.  Returns what KVM_IRQ_LINE_STATUS wants to know: -1 ignored because
- * it is masked or there is no such line, 0 coalesced with a request that still waits, 1 delivered.
+ * Sets one source's level of a line.  Returns what KVM_IRQ_LINE_STATUS wants to know: -1 ignored
+ * because it is masked or there is no such line, 0 coalesced with a request that still waits, 1
+ * delivered.
  */
 int pic_set(struct pic *pic, unsigned int line, unsigned int source, bool high);
 
-/* The processor's acknowledge cycles: the vector it gets.  Without a request, the spurious one of line 7. */
+/* The processor's acknowledge cycles: its vector.  Without a request, that of line 7. */
 uint8_t pic_acknowledge(struct pic *pic);
 
 /* Bytes at ports 20h, 21h, A0h, A1h, 4D0h and 4D1h; false for any other port. */

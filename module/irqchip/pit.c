@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * 8254 data sheet.  A count takes effect with its last byte, in every mode; what the data sheet delays to the
- * next clock or to the end of a period is not delayed.
+ * 8254 data sheet.  A count takes effect with its last byte, in every mode; what the data sheet
+ * delays to the next clock or to the end of a period is not delayed.
  *
- * Ticks that come while the last one is still waiting are owed to the guest (KVM_REINJECT_CONTROL) and come
- * when it ends its service of the line.  Where nobody listens to the line, none is owed.
+ * Ticks that come while the last one is still waiting are owed to the guest (KVM_REINJECT_CONTROL)
+ * and come when it ends its service of the line.  Where nobody listens to the line, none is owed.
  */
 #include "module/irqchip/pit.h"
 
@@ -87,7 +87,7 @@ static uint32_t counter(const struct pit *pit, unsigned int n)
 	case 2:
 		return (uint32_t)(channel->count - phase) % size;
 	case 3:
-		/* By twos, twice in a period; an odd count is high for one clock more (data sheet, mode 3). */
+		/* By twos, twice in a period; an odd count is high for one clock more. */
 		half = (channel->count + 1) / 2;
 		return (uint32_t)(even - 2 * (phase < half ? phase : phase - half)) % size;
 	default:
@@ -213,7 +213,7 @@ static void load(struct pit *pit, unsigned int n, uint16_t value)
 		start(pit, n);
 }
 
-/* With a low gate modes 0 and 4 stand and go on, 2 and 3 begin anew; a rise triggers modes 1 and 5. */
+/* At a low gate modes 0 and 4 stand, 2 and 3 begin anew after it; a rise triggers 1 and 5. */
 static void set_gate(struct pit *pit, bool high)
 {
 	struct kvm_pit_channel_state *channel = &pit->channel[GATED];

@@ -2,8 +2,9 @@
 /*
  * The 8254 timer: three channels, of which 0 interrupts and 2 is the speaker's, with port 61h.
  *
- * Nothing ticks: a channel is its count and the time from which it counts, and what it shows is computed when
- * someone looks.  The caller locks.  Callbacks come with that lock held; `tick` may call pit_ended().
+ * Nothing ticks: a channel is its count and the time from which it counts, and what it shows is
+ * computed when someone looks.  The caller locks.  Callbacks come with that lock held; `tick` may
+ * call pit_ended().
  */
 #ifndef MODULE_IRQCHIP_PIT_H
 #define MODULE_IRQCHIP_PIT_H
@@ -16,7 +17,10 @@
 #define PIT_CHANNELS 3
 
 struct pit_ops {
-	/* Nanoseconds of a clock that never goes back, above 0 and below 2^62: the one of count_load_time. */
+	/*
+	 * Nanoseconds of a clock that never goes back, above 0 and below 2^62: the one of
+	 * count_load_time.
+	 */
 	uint64_t (*now)(void *ctx);
 	/* Call pit_expire() at this time, and no longer at an earlier one asked for; 0: never. */
 	void (*arm)(void *ctx, uint64_t at);

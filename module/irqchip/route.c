@@ -96,7 +96,9 @@ bool route_build(struct route_table *table, const struct kvm_irq_routing_entry *
 	}
 	for (uint32_t gsi = 0; gsi < ROUTE_MAX; gsi++)
 		table->first[gsi + 1] += table->first[gsi];
-	/* Each begin goes on to the next as its routes are filled in, and is moved back after that. */
+	/*
+	 * Each begin goes on to the next as its routes are filled in, and is moved back after that.
+	 */
 	for (uint32_t i = 0; i < count; i++) {
 		struct route *route = &table->route[table->first[entries[i].gsi]++];
 

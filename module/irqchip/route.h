@@ -3,8 +3,8 @@
  * Where a GSI leads: pins of the interrupt controllers, or an MSI (Documentation/virt/kvm/api.rst,
  * KVM_SET_GSI_ROUTING).
  *
- * A table is built whole into memory of the caller's and never changes; the caller swaps it for the one
- * before.  Whoever routes holds the lock of the controllers.
+ * A table is built whole into memory of the caller's and never changes; the caller swaps it for the
+ * one before.  Whoever routes holds the lock of the controllers.
  */
 #ifndef MODULE_IRQCHIP_ROUTE_H
 #define MODULE_IRQCHIP_ROUTE_H
@@ -20,10 +20,12 @@
 
 /* What the session has and what the VMM has asked for. */
 enum route_format {
-	ROUTE_CHIPS = 1, /* PIC and I/O APIC are here: routes may lead to their pins */
-	ROUTE_WIDE_MSI =
-		2, /* address_hi has bits 31 to 8 of the destination (KVM_X2APIC_API_USE_32BIT_IDS) */
-	ROUTE_EXTENDED = 4, /* address_lo has bits 14 to 8 (KVM_FEATURE_MSI_EXT_DEST_ID) */
+	/* PIC and I/O APIC are here: routes may lead to their pins. */
+	ROUTE_CHIPS = 1,
+	/* address_hi has bits 31 to 8 of the destination (KVM_X2APIC_API_USE_32BIT_IDS). */
+	ROUTE_WIDE_MSI = 2,
+	/* address_lo has bits 14 to 8 (KVM_FEATURE_MSI_EXT_DEST_ID). */
+	ROUTE_EXTENDED = 4,
 };
 
 struct route {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A guest that writes what it likes to the I/O APIC, on pins that change as they like, after a VMM has set any
- * state.
+ * A guest that writes what it likes to the I/O APIC, on pins that change as they like, after a VMM
+ * has set any state.
  */
 #include <stdlib.h>
 

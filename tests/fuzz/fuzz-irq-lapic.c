@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Guests that write what they like to the registers of four local APICs, in any mode, on a clock that goes on
- * as it likes, after a VMM has set any state.
+ * Guests that write what they like to the registers of four local APICs, in any mode, on a clock
+ * that goes on as it likes, after a VMM has set any state.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A guest that writes what it likes to the interrupt controllers, on lines that change as they like, after a
- * VMM has set any state.
+ * A guest that writes what it likes to the interrupt controllers, on lines that change as they
+ * like, after a VMM has set any state.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A guest that writes what it likes to the timer's ports, on a clock that goes on as it likes, after a VMM has set
- * any state.
+ * A guest that writes what it likes to the timer's ports, on a clock that goes on as it likes,
+ * after a VMM has set any state.
  */
 #include <stdlib.h>
 

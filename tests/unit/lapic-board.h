@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Four processors' local APICs on one bus, a clock that stands until it is set, and notes of what they asked
- * for.
+ * Four processors' local APICs on one bus, a clock that stands until it is set, and notes of what
+ * they asked for.
  */
 #ifndef TESTS_UNIT_LAPIC_BOARD_H
 #define TESTS_UNIT_LAPIC_BOARD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * QEMU's own device models as an oracle: a PC whose processor never runs and whose registers and wires
- * are driven over QEMU's qtest protocol.  Its virtual clock stands still.
+ * QEMU's own device models as an oracle: a PC whose processor never runs and whose registers and
+ * wires are driven over QEMU's qtest protocol.  Its virtual clock stands still.
  */
 #ifndef TESTS_UNIT_QTEST_H
 #define TESTS_UNIT_QTEST_H

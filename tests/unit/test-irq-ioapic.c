@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "module/irqchip/ioapic.h"
-#include "tests/unit/qtest.h"
 
 #define LEVEL   0x8000u
 #define MASKED  0x10000u
@@ -256,6 +255,20 @@ TEST(an_edge_that_a_vmm_puts_into_the_state_is_sent)
 	assert_int_equal(b.sent, 1);
 }
 
+TEST(a_level_that_a_vmm_raises_in_the_state_is_sent_once)
+{
+	struct kvm_ioapic_state saved;
+	struct board b;
+
+	start(&b);
+	entry(&b, 9, LEVEL | 0x41, 3);
+	ioapic_get_state(&b.ioapic, &saved);
+	saved.irr = 1u << 9;
+	ioapic_set_state(&b.ioapic, &saved);
+	assert_int_equal(b.sent, 1);
+	assert_int_equal(get(&b, 0x22), LEVEL | WAITING | 0x41);
+}
+
 TEST(a_state_brings_no_bits_that_a_guest_could_not_set)
 {
 	struct kvm_ioapic_state saved;
@@ -269,75 +282,6 @@ TEST(a_state_brings_no_bits_that_a_guest_could_not_set)
 	assert_int_equal(get(&b, 0), 0x0F000000);
 	ioapic_get_state(&b.ioapic, &saved);
 	assert_int_equal(saved.irr, 0xFFFFFF);
-}
-
-static uint32_t next(uint32_t *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
-
-static void both(struct board *board, struct qtest *qtest, uint32_t reg, uint32_t value)
-{
-	put(board, (uint8_t)reg, value);
-	qtest_write(qtest, IOAPIC_BASE, reg);
-	qtest_write(qtest, IOAPIC_BASE + 0x10, value);
-}
-
-#define PATH "/machine/i440fx/ioapic"
-
-/*
- * Pins 6 and 7 are levels.  They are edges only for the moment that ends their interrupt, while they are low:
- * QEMU's model does not know the level of an edge.
- */
-static void write_entry(struct board *board, struct qtest *qtest, unsigned int pin, uint32_t low)
-{
-	if (pin < 6) {
-		both(board, qtest, 0x10 + 2 * pin, low);
-		return;
-	}
-	if (low & 0x100) {
-		ioapic_set(&board->ioapic, pin, 0, false);
-		qtest_wire(qtest, PATH, pin, 0);
-		both(board, qtest, 0x10 + 2 * pin, low);
-	}
-	both(board, qtest, 0x10 + 2 * pin, low | LEVEL);
-}
-
-TEST(random_guests_see_what_they_see_of_another_model)
-{
-	/* Physical and logical, fixed and lowest priority. */
-	const uint32_t bits = 0x129FF;
-	struct qtest *qtest = qtest_start();
-	uint32_t seed = 1;
-	struct board b;
-
-	if (!qtest)
-		skip();
-	start(&b);
-	for (unsigned int i = 0; i < 2000; i++) {
-		/* Few, so that they meet often. */
-		unsigned int pin = 4 + next(&seed) % 4, level = next(&seed) & 1;
-
-		switch (next(&seed) % 4) {
-		case 0:
-			write_entry(&b, qtest, pin, (next(&seed) & bits) | 0x10);
-			break;
-		case 1:
-			both(&b, qtest, 0x11 + 2 * pin, next(&seed) << 24);
-			break;
-		default:
-			ioapic_set(&b.ioapic, pin, 0, level);
-			qtest_wire(qtest, PATH, pin, (int)level);
-		}
-		for (uint8_t reg = 0x18; reg < 0x20; reg++) {
-			qtest_write(qtest, IOAPIC_BASE, reg);
-			assert_int_equal(get(&b, reg), qtest_read(qtest, IOAPIC_BASE + 0x10));
-		}
-	}
-	qtest_write(qtest, IOAPIC_BASE, 1);
-	assert_int_equal(get(&b, 1), qtest_read(qtest, IOAPIC_BASE + 0x10));
-	qtest_stop(qtest);
 }
 
 int main(void)
@@ -357,8 +301,8 @@ int main(void)
 		CASE(there_are_twenty_four_pins_of_version_eleven),
 		CASE(a_state_goes_to_another_controller_and_interrupts_there),
 		CASE(an_edge_that_a_vmm_puts_into_the_state_is_sent),
+		CASE(a_level_that_a_vmm_raises_in_the_state_is_sent_once),
 		CASE(a_state_brings_no_bits_that_a_guest_could_not_set),
-		CASE(random_guests_see_what_they_see_of_another_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

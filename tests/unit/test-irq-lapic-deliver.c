@@ -99,6 +99,18 @@ TEST(an_x2apic_belongs_to_a_cluster_of_sixteen)
 	assert_int_equal(who(&b), 1u << 3);
 }
 
+TEST(a_destination_of_32_bits_is_no_set_of_xapics)
+{
+	const struct irq_message message = {
+		.destination = 0x101, .logical = true, .vector = 0x51, .wide = true
+	};
+	struct board b;
+
+	board_enable(&b, 0);
+	board_put(&b, 0, LAPIC_LDR, 0x01000000);
+	assert_int_equal(lapic_bus_send(&b.bus, NULL, &message, LAPIC_NAMED), IRQ_IGNORED);
+}
+
 TEST(eight_ones_are_everyone_to_x2apics_unless_that_is_switched_off)
 {
 	struct board b;
@@ -256,6 +268,7 @@ int main(void)
 		CASE(a_flat_logical_destination_is_a_set_of_processors),
 		CASE(a_cluster_destination_is_a_set_in_one_cluster),
 		CASE(an_x2apic_belongs_to_a_cluster_of_sixteen),
+		CASE(a_destination_of_32_bits_is_no_set_of_xapics),
 		CASE(eight_ones_are_everyone_to_x2apics_unless_that_is_switched_off),
 		CASE(a_processor_that_had_it_already_does_not_count),
 		CASE(lowest_priority_goes_to_the_one_that_does_least_and_equals_take_turns),

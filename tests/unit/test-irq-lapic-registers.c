@@ -106,6 +106,9 @@ TEST(an_access_to_no_register_is_an_error)
 	board_put(&b, 0, LAPIC_SELF, 0x51);
 	board_put(&b, 0, LAPIC_ESR, 0);
 	assert_int_equal(board_get(&b, 0, LAPIC_ESR), LAPIC_NO_REGISTER);
+	board_put(&b, 0, 0x40, 0);
+	board_put(&b, 0, LAPIC_ESR, 0);
+	assert_int_equal(board_get(&b, 0, LAPIC_ESR), LAPIC_NO_REGISTER);
 	assert_int_equal(lapic_pending(&b.lapic[0]), -1);
 }
 

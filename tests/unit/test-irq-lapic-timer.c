@@ -222,6 +222,20 @@ TEST(a_tsc_deadline_follows_a_tsc_that_is_set)
 	assert_int_equal(b.cpu[0].armed, 0);
 }
 
+TEST(a_state_has_no_tsc_deadline_which_an_msr_brings_after_it)
+{
+	struct kvm_lapic_state saved;
+	struct board b;
+
+	board_enable(&b, LAPIC_HAS_TSC_DEADLINE);
+	board_put(&b, 0, LAPIC_TIMER, DEADLINE | 0xEC);
+	lapic_set_tsc_deadline(&b.lapic[0], 50000);
+	lapic_get_state(&b.lapic[0], &saved);
+	lapic_set_state(&b.lapic[0], &saved);
+	assert_int_equal(lapic_tsc_deadline(&b.lapic[0]), 0);
+	assert_int_equal(b.cpu[0].armed, 0);
+}
+
 TEST(leaving_the_deadline_mode_disarms)
 {
 	struct board b;
@@ -309,6 +323,7 @@ int main(void)
 		CASE(a_state_goes_on_counting_where_it_was),
 		CASE(a_shot_whose_count_the_state_does_not_tell_is_due_at_once),
 		CASE(init_stops_it),
+		CASE(a_state_has_no_tsc_deadline_which_an_msr_brings_after_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,6 +284,30 @@ TEST(the_wire_of_the_8259_passes_an_open_lint0_or_an_apic_that_is_off)
 	assert_int_equal(b.cpu[0].events[LAPIC_INTERRUPT], 1);
 }
 
+TEST(a_lint0_that_is_masked_or_something_else_keeps_the_8259_out)
+{
+	struct board b;
+
+	board_enable(&b, 0);
+	board_put(&b, 0, LAPIC_LINT0, LAPIC_LVT_MASKED | IRQ_EXTINT << 8);
+	assert_false(lapic_takes_pic(&b.lapic[0]));
+	board_put(&b, 0, LAPIC_LINT0, 0x38);
+	assert_false(lapic_takes_pic(&b.lapic[0]));
+}
+
+TEST(only_a_fixed_level_at_a_line_waits_for_its_end)
+{
+	struct board b;
+
+	board_enable(&b, 0);
+	board_put(&b, 0, LAPIC_LINT0, 0x38);
+	board_put(&b, 0, LAPIC_LINT1, LAPIC_LVT_LEVEL | IRQ_NMI << 8);
+	lapic_line(&b.lapic[0], 0, true);
+	lapic_line(&b.lapic[0], 1, true);
+	assert_int_equal(board_get(&b, 0, LAPIC_LINT0), 0x38);
+	assert_int_equal(board_get(&b, 0, LAPIC_LINT1), LAPIC_LVT_LEVEL | IRQ_NMI << 8);
+}
+
 TEST(lint1_is_an_nmi_at_each_rise)
 {
 	struct board b;
@@ -375,6 +399,8 @@ int main(void)
 		CASE(a_level_that_rose_behind_the_mask_comes_when_it_is_unmasked),
 		CASE(performance_counters_interrupt_as_their_entry_says),
 		CASE(init_forgets_all_but_base_mode_and_identification),
+		CASE(a_lint0_that_is_masked_or_something_else_keeps_the_8259_out),
+		CASE(only_a_fixed_level_at_a_line_waits_for_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,8 @@
 /*
  * The timer (SDM volume 3, 11.5.4): one shot, periodic, or when the TSC has a value.
  *
- * The bus that it counts runs at 1 GHz, which is what KVM's CPUID leaf tells guests, so a tick is a
- * nanosecond times the divider.  Nothing ticks: all that is kept is when the count will be 0.
+ * The bus that it counts runs at 1 GHz, as VMMs expect of KVM (KVM_CAP_X86_APIC_BUS_CYCLES_NS), so a
+ * tick is a nanosecond times the divider.  Nothing ticks: all that is kept is when the count will be 0.
  * Periods that went by unnoticed are one interrupt.  A period too short to be kept to does not keep
  * the host busy: its interrupts come as if some of them had been missed.
  */

@@ -146,7 +146,7 @@ bool lapic_set_base(struct lapic *lapic, uint64_t base, bool vmm);
 
 /* The vector that the processor takes next, -1 for none. */
 int lapic_pending(const struct lapic *lapic);
-/* The processor takes it. */
+/* The processor takes it: both in one, so that the spurious vector has no occasion. */
 int lapic_acknowledge(struct lapic *lapic);
 /* Its service ends; what waited behind it is pending now, and no event says so. */
 void lapic_end(struct lapic *lapic);

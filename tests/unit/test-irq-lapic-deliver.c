@@ -229,6 +229,8 @@ TEST(a_command_with_an_illegal_vector_is_an_error_and_is_not_sent)
 	assert_int_equal(who(&b), 0);
 	board_put(&b, 0, LAPIC_ESR, 0);
 	assert_int_equal(board_get(&b, 0, LAPIC_ESR), LAPIC_SENT_ILLEGAL);
+	command(&b, 1u << 24, 0x4010);
+	assert_int_equal(board_get(&b, 1, LAPIC_IRR), 0x10000);
 }
 
 TEST(an_x2apic_sends_to_itself_and_to_32_bits_of_destination)

@@ -78,6 +78,8 @@ TEST(only_aligned_writes_of_a_whole_register_count)
 	assert_true(lapic_mmio_write(&b.lapic[0], 0x80, 8, &value));
 	assert_true(lapic_mmio_write(&b.lapic[0], 0x84, 4, &value));
 	assert_int_equal(board_get(&b, 0, LAPIC_TPR), 0);
+	assert_true(lapic_mmio_write(&b.lapic[0], 0x80, 4, &value));
+	assert_int_equal(board_get(&b, 0, LAPIC_TPR), 0x50);
 }
 
 TEST(parts_of_a_register_can_be_read)
@@ -97,19 +99,19 @@ TEST(parts_of_a_register_can_be_read)
 
 TEST(an_access_to_no_register_is_an_error)
 {
+	static const unsigned int none[] = { 0x00, 0x01, 0x2F, 0x3D, LAPIC_SELF, 0x40, 0xFF };
 	struct board b;
 
-	board_enable(&b, 0);
-	assert_int_equal(board_get(&b, 0, 0x40), 0);
-	board_put(&b, 0, LAPIC_ESR, 0);
-	assert_int_equal(board_get(&b, 0, LAPIC_ESR), LAPIC_NO_REGISTER);
-	board_put(&b, 0, LAPIC_SELF, 0x51);
-	board_put(&b, 0, LAPIC_ESR, 0);
-	assert_int_equal(board_get(&b, 0, LAPIC_ESR), LAPIC_NO_REGISTER);
-	board_put(&b, 0, 0x40, 0);
-	board_put(&b, 0, LAPIC_ESR, 0);
-	assert_int_equal(board_get(&b, 0, LAPIC_ESR), LAPIC_NO_REGISTER);
-	assert_int_equal(lapic_pending(&b.lapic[0]), -1);
+	for (unsigned int i = 0; i < 2 * sizeof(none) / sizeof(*none); i++) {
+		board_enable(&b, 0);
+		if (i & 1)
+			board_put(&b, 0, none[i / 2], 0x51);
+		else
+			assert_int_equal(board_get(&b, 0, none[i / 2]), 0);
+		board_put(&b, 0, LAPIC_ESR, 0);
+		assert_int_equal(board_get(&b, 0, LAPIC_ESR), LAPIC_NO_REGISTER);
+		assert_int_equal(lapic_pending(&b.lapic[0]), -1);
+	}
 }
 
 TEST(x2apic_registers_fault_where_the_manual_says_so)
@@ -349,6 +351,33 @@ TEST(a_hostile_state_brings_no_illegal_vectors_and_no_reserved_bits)
 	assert_int_equal(board_get(&b, 0, LAPIC_SVR), 0x3FF);
 	assert_int_equal(board_get(&b, 0, LAPIC_LINT0), 0x1E7FF);
 	assert_int_equal(board_get(&b, 0, LAPIC_DIVIDE), 0xB);
+	assert_int_equal(board_get(&b, 0, LAPIC_ESR), 0xFF);
+	assert_int_equal(board_get(&b, 0, LAPIC_ICR), 0xFFFFEFFF);
+}
+
+TEST(a_vmm_turns_it_off_and_on_and_nothing_is_lost_but_nothing_comes_meanwhile)
+{
+	struct board b;
+
+	board_enable(&b, LAPIC_HAS_X2);
+	board_fixed(&b, 1, 0x61, false);
+	assert_true(lapic_set_base(&b.lapic[1], LAPIC_BASE, true));
+	assert_int_equal(lapic_pending(&b.lapic[1]), -1);
+	assert_true(lapic_set_base(&b.lapic[1], LAPIC_BASE | 0x800, true));
+	assert_int_equal(lapic_pending(&b.lapic[1]), 0x61);
+}
+
+TEST(an_identification_of_its_own_lasts_until_the_mode_changes)
+{
+	struct board b;
+
+	board_enable(&b, LAPIC_HAS_X2);
+	board_put(&b, 1, LAPIC_ID, 9u << 24);
+	assert_true(lapic_set_base(&b.lapic[1], LAPIC_BASE | 0x900, false));
+	assert_int_equal(board_get(&b, 1, LAPIC_ID), 9u << 24);
+	assert_true(lapic_set_base(&b.lapic[1], LAPIC_BASE | 0xC00, false));
+	assert_true(lapic_set_base(&b.lapic[1], LAPIC_BASE | 0x800, true));
+	assert_int_equal(board_get(&b, 1, LAPIC_ID), 1u << 24);
 }
 
 int main(void)
@@ -371,6 +400,8 @@ int main(void)
 		CASE(a_state_holds_the_identification_in_the_format_that_was_asked_for),
 		CASE(a_state_goes_to_another_apic_with_all_that_is_pending_and_in_service),
 		CASE(a_hostile_state_brings_no_illegal_vectors_and_no_reserved_bits),
+		CASE(a_vmm_turns_it_off_and_on_and_nothing_is_lost_but_nothing_comes_meanwhile),
+		CASE(an_identification_of_its_own_lasts_until_the_mode_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -301,6 +301,26 @@ TEST(init_stops_it)
 	assert_int_equal(b.cpu[0].armed, 0);
 	lapic_timer_expire(&b.lapic[0]);
 	assert_int_equal(lapic_pending(&b.lapic[0]), -1);
+	board_enable(&b, LAPIC_HAS_TSC_DEADLINE);
+	board_put(&b, 0, LAPIC_TIMER, DEADLINE | 0xEC);
+	lapic_set_tsc_deadline(&b.lapic[0], 50000);
+	lapic_reset(&b.lapic[0]);
+	board_put(&b, 0, LAPIC_SVR, 0x1FF);
+	/* Behind its back, since entering the mode clears the deadline too. */
+	b.lapic[0].reg[LAPIC_TIMER] = DEADLINE | 0xEC;
+	assert_int_equal(lapic_tsc_deadline(&b.lapic[0]), 0);
+}
+
+TEST(a_timer_that_stands_stands_in_its_state_too)
+{
+	struct kvm_lapic_state saved;
+	struct board b;
+
+	board_enable(&b, 0);
+	board_put(&b, 0, LAPIC_TIMER, 0xEC);
+	lapic_get_state(&b.lapic[0], &saved);
+	lapic_set_state(&b.lapic[0], &saved);
+	assert_int_equal(b.cpu[0].armed, 0);
 }
 
 int main(void)
@@ -324,6 +344,7 @@ int main(void)
 		CASE(a_shot_whose_count_the_state_does_not_tell_is_due_at_once),
 		CASE(init_stops_it),
 		CASE(a_state_has_no_tsc_deadline_which_an_msr_brings_after_it),
+		CASE(a_timer_that_stands_stands_in_its_state_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

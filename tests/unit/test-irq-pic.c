@@ -311,6 +311,7 @@ TEST(initialisation_forgets_edges_and_keeps_levels)
 	pic_set(&b.pic, 6, 0, true);
 	out(&b, 0x20, 0x11);
 	assert_int_equal(in(&b, 0x20), 0x20);
+	assert_int_equal(in(&b, 0x4D0), 0x20);
 }
 
 TEST(timer_keyboard_clock_and_coprocessor_lines_are_edges_for_ever)
@@ -399,6 +400,17 @@ TEST(there_is_no_cascade_line_to_pull)
 	assert_false(b.output);
 }
 
+TEST(a_slave_is_nested_as_ever_whatever_the_mode_of_its_master)
+{
+	struct board b;
+
+	start_with(&b, 0x11);
+	pic_set(&b.pic, 10, 0, true);
+	assert_int_equal(pic_acknowledge(&b.pic), 0x72);
+	pic_set(&b.pic, 12, 0, true);
+	assert_false(b.output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +438,7 @@ int main(void)
 		CASE(a_hostile_state_is_brought_within_bounds),
 		CASE(other_ports_are_not_its_own),
 		CASE(there_is_no_cascade_line_to_pull),
+		CASE(a_slave_is_nested_as_ever_whatever_the_mode_of_its_master),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

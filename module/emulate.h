@@ -5,9 +5,9 @@
  *
  * A device may be in the VMM, so that an instruction ends in the middle: emulate_run() returns
  * EMULATE_DEVICE and `access` says what is wanted.  Whoever did it calls emulate_answer(), and
- * emulate_run() again, which starts over.  Every access of an instruction is in a log, in order, and
- * a run takes from it what was done before; so no access is done twice, and values that were read
- * do not change under it.
+ * emulate_run() again, which starts over.  Every access of an instruction is in a log, in order,
+ * and a run takes from it what was done before; so no access is done twice, and values that were
+ * read do not change under it.
  *
  * Registers, flags and RIP change when the instruction is done, or one iteration of a repeated
  * one.  Whatever else is returned, nothing has changed.  The caller injects exceptions, and looks
@@ -21,7 +21,7 @@
 #include "module/emulate/insn.h"
 #include "module/port.h"
 
-/* Attributes as in a control block of AMD-V: bits 40-47 and 52-55 of a descriptor.  Limit in bytes. */
+/* Attributes as AMD-V has them: bits 40-47 and 52-55 of a descriptor.  The limit is in bytes. */
 struct emulate_segment {
 	uint64_t base;
 	uint32_t limit;

@@ -104,7 +104,7 @@ enum insn_op {
 	INSN_STGI,
 	INSN_CLGI,
 	INSN_SKINIT,
-	INSN_MOV_CR, /* one operand INSN_IN_CR or INSN_IN_DR: reg is its number; the other INSN_IN_RM */
+	INSN_MOV_CR, /* `reg` is the number of CR or DR, the other operand INSN_IN_RM */
 	INSN_MOV_DR,
 	INSN_CLTS,
 	INSN_LMSW,
@@ -225,7 +225,7 @@ enum insn_immediate {
 #define INSN_ROW_NEEDS_66 0x4000
 #define INSN_ROW_NATURAL  0x8000 /* 64-bit operands in 64-bit code, else 32-bit ones */
 
-/* Maps: 1 one byte, 2 behind 0F, 3 behind 0F 38.  The row's op is INSN_NONE where it is not known. */
+/* Maps: 1 one byte, 2 behind 0F, 3 behind 0F 38.  The row's op is INSN_NONE: not known. */
 bool insn_row_by_modrm(unsigned int map, uint8_t opcode);
 const struct insn_row *insn_row(unsigned int map, uint8_t opcode, uint8_t modrm);
 

@@ -66,7 +66,7 @@ void emulate_set(struct emulate *e, unsigned int number, unsigned int size, uint
 /* The instruction is over: flags, and on to the next one. */
 int emulate_finish(struct emulate *e, uint64_t rflags);
 
-/* alu.c: flags of `*rflags` as the instruction leaves them; values of `size` bytes, zero-extended. */
+/* alu.c: `*rflags` as the instruction leaves them; values are of `size` bytes, zero-extended. */
 uint64_t alu_binary(uint8_t op, unsigned int size, uint64_t a, uint64_t b, uint64_t *rflags);
 uint64_t alu_unary(uint8_t op, unsigned int size, uint64_t a, uint64_t *rflags);
 uint64_t alu_shift(uint8_t op, unsigned int size, uint64_t a, unsigned int count, uint64_t *rflags);

@@ -459,7 +459,7 @@ static void compare(unsigned int mode, struct insn *in)
 
 TEST(instructions_do_what_qemu_does)
 {
-	unsigned int cases = getenv("FULL") ? 300000 : 30000;
+	unsigned int cases = getenv("FULL") ? 210000 : 30000;
 	struct insn in;
 
 	srand(20261121);

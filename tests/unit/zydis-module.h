@@ -298,17 +298,44 @@ static inline bool zydis_same_memory(const struct zydis *z, const struct insn *i
 	       in->address_size * 8 == z->instruction.address_width;
 }
 
-/* Do the size of memory and the immediate? */
+/* Does a register, of whatever kind? */
+static inline bool zydis_same_register(const ZydisDecodedOperand *operand, const struct insn *in,
+                                       uint8_t where)
+{
+	if (operand->type != ZYDIS_OPERAND_TYPE_REGISTER)
+		return true;
+	switch (where) {
+	case INSN_IN_REG:
+	case INSN_IN_CR:
+	case INSN_IN_DR:
+	case INSN_IN_SEGMENT:
+	case INSN_IN_VECTOR:
+		return zydis_number(operand->reg.value) == in->reg;
+	case INSN_IN_RM:
+		return !in->memory && zydis_number(operand->reg.value) == in->rm;
+	default:
+		return true;
+	}
+}
+
+/* Do the size of memory, the registers and the immediate? */
 static inline bool zydis_same_operands(const struct zydis *z, const struct insn *in)
 {
+	/* The accumulator of MUL and DIV does not show. */
+	bool hidden = in->to == INSN_IN_NOTHING ||
+	              (in->to == INSN_IN_ACC && z->instruction.operand_count_visible == 1);
+	uint8_t first = hidden ? in->from : in->to;
 	const ZydisDecodedOperand *memory = zydis_memory(z), *operands = z->operands;
 	unsigned int size = in->to == INSN_IN_RM ? in->size : in->source_size;
 
 	if (memory && in->op < INSN_EXITS && in->op != INSN_NOP && in->op != INSN_CLFLUSH &&
 	    memory->size != (in->op == INSN_CMPXCHG2 ? 2 : 1) * size * 8)
 		return false;
-	if (in->to == INSN_IN_REG &&
-	    (operands[0].size != in->size * 8 || zydis_number(operands[0].reg.value) != in->reg))
+	if (in->to == INSN_IN_REG && operands[0].size != in->size * 8)
+		return false;
+	if (!zydis_same_register(&operands[0], in, first) ||
+	    (first == in->to && z->instruction.operand_count_visible > 1 &&
+	     !zydis_same_register(&operands[1], in, in->from)))
 		return false;
 	for (unsigned int i = 0; i < z->instruction.operand_count_visible; i++) {
 		if (operands[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&

@@ -56,6 +56,7 @@ static uint64_t look(const struct tables *tables, uint64_t address, uint64_t *re
 		*ret_span = UINT64_C(1) << shift;
 		if (shift == 12 || entry == 0 || (entry & PTE_PS))
 			return entry;
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr): an entry has an address */
 		table = (const uint64_t *)(entry & PTE_ADDRESS);
 	}
 }

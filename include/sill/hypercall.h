@@ -10,6 +10,8 @@
 #ifndef SILL_HYPERCALL_H
 #define SILL_HYPERCALL_H
 
+#include "include/sill/session.h"
+
 #ifdef __KERNEL__
 #include <linux/build_bug.h>
 #include <linux/types.h>
@@ -26,7 +28,7 @@
 
 /* Equal major numbers understand each other; a minor number adds and takes nothing away. */
 #define SILL_ABI_MAJOR 1u
-#define SILL_ABI_MINOR 0u
+#define SILL_ABI_MINOR 1u
 #define SILL_ABI       (SILL_ABI_MAJOR << 16 | SILL_ABI_MINOR)
 
 enum sill_call {
@@ -42,7 +44,36 @@ enum sill_call {
 	/* rdi: processor, rsi: where, rdx: bytes there.  Writes what fits of struct sill_stats;
 	 * returns its size. */
 	SILL_CALL_STATS = 3,
-	/* 16 and up: sessions. */
+
+	/*
+	 * Sessions.  One that has to wait for other processors, or finds another call on the same
+	 * session under way, returns -SILL_EAGAIN having done nothing, and is simply made again.
+	 *
+	 * DONATE: rdi: SILL_DONATION bytes of the root's RAM for the control of sessions.
+	 * RECLAIM: returns the address of a donation that nothing uses any more, scrubbed and the
+	 * root's again; -SILL_ENONE when there is none.
+	 */
+	SILL_CALL_DONATE = 16,
+	SILL_CALL_RECLAIM = 17,
+	/* rdi: SILL_SESSION_….  Returns its number. */
+	SILL_CALL_CREATE = 18,
+	/* rdi: session.  -SILL_EBUSY while one of its virtual processors runs; -SILL_EAGAIN until it is all gone. */
+	SILL_CALL_DESTROY = 19,
+	/* rdi: session, rsi: array of struct sill_page, rdx: how many.  Returns how many of them were
+	 * mapped, from the first on; an error if that is none. */
+	SILL_CALL_MAP = 20,
+	/* rdi: session, rsi: guest-physical, rdx: bytes, r10: enum sill_change.  Returns how many bytes
+	 * are done, from the first on; it need not be all. */
+	SILL_CALL_CHANGE = 21,
+	/* rdi: session, rsi: physical address of the page for its struct sill_vcpu, which stays lent
+	 * until the session is destroyed.  Returns its number: one more than the last one's. */
+	SILL_CALL_VCPU = 22,
+	/* rdi: session, rsi: virtual processor.  Runs it here until something needs the root.
+	 * Returns enum sill_run. */
+	SILL_CALL_RUN = 23,
+	/* rdi: session, rsi: where, rdx: bytes there.  Writes what fits of struct
+	 * sill_session_stats; returns its size. */
+	SILL_CALL_SESSION = 24,
 };
 
 enum sill_error {
@@ -51,6 +82,12 @@ enum sill_error {
 	SILL_EALIGN = 3,   /* an address is not aligned to 8 bytes */
 	SILL_EFAULT = 4,   /* not all of a buffer is RAM of the root */
 	SILL_EVERSION = 5, /* the ABI's major number is another */
+	SILL_EAGAIN = 6,   /* not now: make the call again */
+	SILL_ENOMEM = 7,   /* a donation is needed first */
+	SILL_ENONE = 8,    /* there is no such session, virtual processor, or donation */
+	SILL_EBUSY = 9,    /* the virtual processor runs on another processor */
+	SILL_EEXIST = 10,  /* a page is mapped there already */
+	SILL_EOWNER = 11,  /* a frame is not the root's to lend or to give */
 };
 
 /* No buffer is larger. */

@@ -2,7 +2,9 @@
 /*
  * void svm_enter(struct guest_regs *regs, uint64_t vmcb): runs the guest until it exits.  RAX, RSP,
  * RIP and RFLAGS of both sides are the processor's to switch; everything else that a guest has in
- * registers and we use is switched here.
+ * registers and we use is switched here.  Interrupts are open for the processor only while the global
+ * interrupt flag is clear: with the host's flag set they end a session's run (V_INTR_MASKING), and
+ * the root's own flag is what counts for the root.
  */
 	.text
 
@@ -29,6 +31,7 @@ svm_enter:
 	.irp	reg, rbx, rbp, r12, r13, r14, r15, rdi
 	push	%\reg
 	.endr
+	sti
 	mov	%rsi, %rax
 	each_register load
 	mov	8 * 7(%rdi), %rdi
@@ -39,6 +42,7 @@ svm_enter:
 	.irp	reg, r15, r14, r13, r12, rbp, rbx
 	pop	%\reg
 	.endr
+	cli
 	cld
 	ret
 

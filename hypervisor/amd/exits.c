@@ -3,6 +3,7 @@
 #include "hypervisor/amd/svm.h"
 
 #include "hypervisor/amd/traps.h"
+#include "hypervisor/amd/vcpu.h"
 #include "hypervisor/core/apic.h"
 #include "hypervisor/core/hypercall.h"
 #include "hypervisor/core/log.h"
@@ -11,7 +12,10 @@
 #include "hypervisor/core/x86.h"
 
 /* PM1_CNT bit 13, in its upper byte; SLP_TYP are bits 10 to 12 (ACPI 6.5, 4.8.3.2.1). */
-#define SLEEP_ENABLE 0x20u
+#define SLEEP_ENABLE   0x20u
+
+#define CODE_LONG      (1u << 9)
+#define VMMCALL_LENGTH 3 /* the contract has it without prefixes */
 
 static void count(struct cpu *cpu, enum sill_exit kind)
 {
@@ -29,45 +33,34 @@ static void on_nmi(struct cpu *cpu, struct vmcb *vmcb)
 /* The NMI handler's end, one step further: until the IRET is done the next NMI has to wait. */
 static void on_iret(struct cpu *cpu, struct vmcb *vmcb)
 {
-	struct svm *svm = svm_of(cpu);
-
+	(void)vmcb;
 	count(cpu, SILL_EXIT_IRET);
-	vmcb->intercepts[WORD_MISC1] &= ~MISC1_IRET;
-	svm->root_steps = vmcb->rflags & RFLAGS_TF;
-	svm->root_dr6 = vmcb->dr6;
-	vmcb->dr6 = DR6_CLEAR;
-	vmcb->rflags |= RFLAGS_TF;
-	vmcb->intercepts[WORD_EXCEPTIONS] |= EXCEPTION_DB;
+	svm_step(svm_of(cpu));
 }
 
 static void on_debug(struct cpu *cpu, struct vmcb *vmcb)
 {
-	struct svm *svm = svm_of(cpu);
-	uint64_t causes = vmcb->dr6 & DR6_CAUSES;
-
+	(void)vmcb;
 	count(cpu, SILL_EXIT_IRET);
-	/* Without a step there was no IRET: it faulted, and its handler met a breakpoint. */
-	if (causes & DR6_BS) {
-		vmcb->intercepts[WORD_EXCEPTIONS] &= ~EXCEPTION_DB;
-		svm->nmi_masked = false;
-		if (!svm->root_steps)
-			causes &= ~(uint64_t)DR6_BS;
-	}
-	vmcb->dr6 = (vmcb->dr6 & ~(uint64_t)DR6_BS) | svm->root_dr6 | causes;
-	if (causes)
+	if (svm_stepped(svm_of(cpu)))
 		svm_inject(cpu, VECTOR_DB, 0);
 }
 
-static void on_init(struct cpu *cpu, struct vmcb *vmcb)
+void svm_device_init(void)
 {
 	uint64_t control;
 
-	(void)vmcb;
-	count(cpu, SILL_EXIT_DENIED);
 	if (!rdmsr_safe(MSR_VM_CR, &control) || !(control & VM_CR_R_INIT))
 		machine_reset("a device sent INIT to a processor");
 	log_limited("INIT from a device was ignored");
 	cpu_take_nmi(); /* it arrives as #SX, which ends it */
+}
+
+static void on_init(struct cpu *cpu, struct vmcb *vmcb)
+{
+	(void)vmcb;
+	count(cpu, SILL_EXIT_DENIED);
+	svm_device_init();
 }
 
 static void on_cpuid(struct cpu *cpu, struct vmcb *vmcb)
@@ -98,23 +91,42 @@ static void on_svm(struct cpu *cpu, struct vmcb *vmcb)
 	svm_inject(cpu, VECTOR_UD, 0);
 }
 
+static bool may_call(const struct vmcb *vmcb)
+{
+	return vmcb->cpl == 0 && (vmcb->efer & EFER_LMA) && (vmcb->cs.attributes & CODE_LONG);
+}
+
+static void call_done(struct cpu *cpu, struct vmcb *vmcb, int64_t result)
+{
+	count(cpu, SILL_EXIT_CALL);
+	vmcb->rax = (uint64_t)result;
+	vmcb->rip += VMMCALL_LENGTH;
+	vmcb->interrupt_shadow = 0;
+	if ((vmcb->rflags & RFLAGS_TF) && !(vmcb->event & EVENT_VALID))
+		svm_advance(cpu, 0);
+}
+
+bool svm_runs_session(struct cpu *cpu, struct vmcb *vmcb)
+{
+	if (vmcb->exit_code != EXIT_VMMCALL || vmcb->rax != SILL_CALL_RUN || !may_call(vmcb))
+		return false;
+	vmcb->event = 0;
+	call_done(cpu, vmcb, session_run(cpu, cpu->regs.r[REG_RDI], cpu->regs.r[REG_RSI]));
+	return true;
+}
+
 static void on_vmmcall(struct cpu *cpu, struct vmcb *vmcb)
 {
-	static const uint8_t opcode[] = { 0x0F, 0x01, 0xD9 };
-	struct guest_state state;
-
-	svm_state(cpu, &state);
-	if (state.cpl != 0 || !state.code_64) {
-		count(cpu, SILL_EXIT_DENIED);
-		log_limited("a hypercall from outside 64-bit ring 0, at %llx, is undefined",
-		            (unsigned long long)vmcb->rip);
-		svm_inject(cpu, VECTOR_UD, 0);
+	if (may_call(vmcb)) {
+		call_done(cpu, vmcb,
+		          hypercall(vmcb->rax, cpu->regs.r[REG_RDI], cpu->regs.r[REG_RSI],
+		                    cpu->regs.r[REG_RDX], cpu->regs.r[REG_R10]));
 		return;
 	}
-	count(cpu, SILL_EXIT_CALL);
-	vmcb->rax = (uint64_t)hypercall(vmcb->rax, cpu->regs.r[REG_RDI], cpu->regs.r[REG_RSI],
-	                                cpu->regs.r[REG_RDX]);
-	svm_skip(cpu, opcode, sizeof(opcode));
+	count(cpu, SILL_EXIT_DENIED);
+	log_limited("a hypercall from outside 64-bit ring 0, at %llx, is undefined",
+	            (unsigned long long)vmcb->rip);
+	svm_inject(cpu, VECTOR_UD, 0);
 }
 
 static void on_msr(struct cpu *cpu, struct vmcb *vmcb)

@@ -35,16 +35,62 @@ void svm_deny(struct cpu *cpu)
 	svm_inject(cpu, IS_SERIOUS(vector) ? VECTOR_DF : VECTOR_GP, 0);
 }
 
+bool svm_starts_again(uint64_t event)
+{
+	unsigned int vector = event & 0xFF;
+
+	return EVENT_KIND(event) == KIND_SOFTWARE ||
+	       (EVENT_KIND(event) == KIND_EXCEPTION && (vector == 3 || vector == 4));
+}
+
 void svm_redeliver(struct svm *svm)
 {
 	uint64_t during = svm->vmcb->exit_interrupt;
-	unsigned int vector = during & 0xFF;
 
-	/* INT n, INT3 and INTO start again by themselves. */
-	if (!(during & EVENT_VALID) || EVENT_KIND(during) == KIND_SOFTWARE ||
-	    (EVENT_KIND(during) == KIND_EXCEPTION && (vector == 3 || vector == 4)))
-		return;
-	svm->vmcb->event = during;
+	if ((during & EVENT_VALID) && !svm_starts_again(during))
+		svm->vmcb->event = during;
+}
+
+void svm_step(struct svm *svm)
+{
+	struct vmcb *vmcb = svm->vmcb;
+
+	vmcb->intercepts[WORD_MISC1] &= ~MISC1_IRET;
+	svm->steps = true;
+	svm->traces = vmcb->rflags & RFLAGS_TF;
+	svm->dr6 = vmcb->dr6;
+	vmcb->dr6 = DR6_CLEAR;
+	vmcb->rflags |= RFLAGS_TF;
+	vmcb->intercepts[WORD_EXCEPTIONS] |= EXCEPTION_DB;
+}
+
+/* Breakpoints that match are in DR6 whether they are turned on or not. */
+static uint64_t breakpoints_on(uint64_t dr7)
+{
+	uint64_t on = 0;
+
+	for (unsigned int i = 0; i < 4; i++)
+		on |= (uint64_t)((dr7 >> 2 * i & 3) != 0) << i;
+	return on;
+}
+
+uint64_t svm_stepped(struct svm *svm)
+{
+	struct vmcb *vmcb = svm->vmcb;
+	uint64_t causes = vmcb->dr6 & (DR6_CAUSES | breakpoints_on(vmcb->dr7));
+
+	/* Without a step there was no IRET: it faulted, and its handler met a breakpoint. */
+	if (causes & DR6_BS) {
+		/* What IRET has loaded is the guest's own. */
+		if (!svm->nmi_masked && !svm->traces)
+			vmcb->rflags &= ~(uint64_t)RFLAGS_TF;
+		vmcb->intercepts[WORD_EXCEPTIONS] = svm->exceptions;
+		svm->nmi_masked = svm->steps = false;
+		if (!svm->traces)
+			causes &= ~(uint64_t)DR6_BS;
+	}
+	vmcb->dr6 = (causes ? vmcb->dr6 & ~(uint64_t)DR6_BS : DR6_CLEAR) | svm->dr6 | causes;
+	return causes;
 }
 
 void svm_advance(struct cpu *cpu, unsigned int length)

@@ -16,17 +16,20 @@ static const struct {
 } trapped[] = { AMD_MSRS(LIST_MSR) };
 
 /* Three ranges of 2 KiB, two bits an MSR: read, write (APM volume 2, 15.11). */
+void svm_msr_map_set(uint8_t map[static 8192], uint32_t msr, unsigned int bits)
+{
+	uint32_t range = msr >> 16 == 0xC000 ? 1 : msr >> 16 == 0xC001 ? 2 : 0;
+	uint32_t bit = (msr & 0x1FFF) * 2;
+	uint8_t *byte = &map[range * 2048 + bit / 8];
+
+	*byte = (uint8_t)((*byte & ~(3u << bit % 8)) | bits << bit % 8);
+}
+
 void svm_msr_map(uint8_t map[static 8192])
 {
-	for (unsigned int i = 0; i < ARRAY_LEN(trapped); i++) {
-		uint32_t msr = trapped[i].number, range = msr >> 16 == 0xC000   ? 1
-		                                          : msr >> 16 == 0xC001 ? 2
-		                                                                : 0;
-		uint32_t bit = (msr & 0x1FFF) * 2;
-
-		map[range * 2048 + bit / 8] |=
-			(uint8_t)((trapped[i].read | trapped[i].write << 1) << bit % 8);
-	}
+	for (unsigned int i = 0; i < ARRAY_LEN(trapped); i++)
+		svm_msr_map_set(map, trapped[i].number,
+		                trapped[i].read | (unsigned int)trapped[i].write << 1);
 }
 
 /*

@@ -3,6 +3,7 @@
 #include "hypervisor/amd/svm.h"
 
 #include "hypervisor/amd/traps.h"
+#include "hypervisor/amd/vcpu.h"
 #include "hypervisor/core/apic.h"
 #include "hypervisor/core/machine.h"
 #include "hypervisor/core/pool.h"
@@ -10,10 +11,9 @@
 #include "hypervisor/core/vendor.h"
 #include "hypervisor/core/x86.h"
 
-#define ROOT_ASID         1
-#define SVM_FLUSH_BY_ASID (1u << 6)
-#define TLB_FLUSH_GUEST   3
-#define MSR_PAT           0x277u
+#define ROOT_ASID       1
+#define TLB_FLUSH_GUEST 3
+#define MSR_PAT         0x277u
 
 /* Attributes of a segment: type, S, DPL, P, AVL, L, D, G, in 12 bits. */
 #define CODE_32  0xC9B
@@ -29,8 +29,6 @@ static struct {
 	uint8_t *io, *msr; /* permission maps, for all processors */
 	uint64_t nested;
 } shared;
-
-void svm_enter(struct guest_regs *regs, uint64_t vmcb);
 
 static bool present(struct sentence *why)
 {
@@ -57,10 +55,13 @@ static void setup(uint64_t nested)
 	svm_features.next_rip = features & SVM_NEXT_RIP;
 	svm_features.virtual_nmi = features & SVM_VNMI;
 	svm_features.flush_by_asid = features & SVM_FLUSH_BY_ASID;
+	svm_features.decode_assists = features & SVM_DECODE_ASSISTS;
+	svm_features.asids = cpuid(CPUID_SVM, 0).b;
 	shared.nested = nested;
 	shared.io = pool_pages(3);
 	shared.msr = pool_pages(2);
 	svm_msr_map(shared.msr);
+	svm_vcpus_setup();
 	for (unsigned int i = 0; i < 2; i++) {
 		for (unsigned int byte = 0; byte < 2 && machine.sleep_port[i] != 0; byte++) {
 			uint32_t port = machine.sleep_port[i] + byte;
@@ -96,6 +97,7 @@ static bool cpu_start(struct cpu *cpu, struct sentence *why)
 	svm->vmcb = pool_pages(1);
 	svm->vmcb_address = pool_address(svm->vmcb);
 	svm->host_save = pool_address(save);
+	svm_tags_start(svm);
 	cpu->vendor = svm;
 	fill(svm->vmcb);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
@@ -156,7 +158,7 @@ static void root_start(struct cpu *cpu, const struct cpu_start *start)
 	vmcb->intercepts[WORD_EXCEPTIONS] = vmcb->intercepts[WORD_MISC1] =
 		vmcb->intercepts[WORD_MISC2] = 0;
 	AMD_TRAPS(INTERCEPT)
-	svm->nmi_masked = false;
+	svm->nmi_masked = svm->steps = false;
 	__asm__ volatile("vmload %0" ::"a"(svm->vmcb_address) : "memory");
 }
 
@@ -173,10 +175,14 @@ __attribute__((noreturn)) static void root_run(struct cpu *cpu)
 			start.vector = cpu_wait_for_sipi(cpu);
 			root_start(cpu, &start);
 		}
-		svm_give_nmi(cpu);
+		if (cpu->nmi_pending)
+			svm_give_nmi(cpu);
 		svm_enter(&cpu->regs, svm->vmcb_address);
-		since = rdtsc();
 		svm->vmcb->tlb_control = TLB_KEEP;
+		/* The way of every session's every exit: kept short. */
+		if (svm_runs_session(cpu, svm->vmcb))
+			continue;
+		since = rdtsc();
 		svm_exit(cpu);
 		cpu->stats.cycles += rdtsc() - since;
 	}
@@ -212,12 +218,14 @@ const struct vendor amd_vendor = {
 	.id = SILL_VENDOR_AMD,
 	.name = "AMD-V",
 	.pages_per_cpu = 2 + 1,
-	.pages = 5,
+	.pages = 10,
 	.present = present,
 	.setup = setup,
 	.cpu_start = cpu_start,
 	.root_start = root_start,
 	.root_run = root_run,
+	.vcpu_setup = svm_vcpu_setup,
+	.vcpu_run = svm_vcpu_run,
 	.state = svm_state,
 	.flush = flush,
 };

@@ -67,6 +67,7 @@ enum { WORD_EXCEPTIONS, WORD_MISC1, WORD_MISC2, WORD_MISC3 };
  */
 #define EXIT_OF(word, bit) (0x40u + 0x20u * (word) + (bit))
 
+#define MISC1_IRET         (1u << 20)
 #define EXIT_NESTED_FAULT  0x400u
 
 #define TLB_KEEP           0
@@ -90,26 +91,28 @@ enum { KIND_EXCEPTION = 3, KIND_SOFTWARE = 4 };
 #define NESTED_TABLE_WALK (UINT64_C(1) << 33) /* of the guest's own tables */
 
 /* exit_info1 of an I/O instruction. */
-#define IO_IN             (UINT64_C(1) << 0)
-#define IO_STRING         (UINT64_C(1) << 2)
-#define IO_PORT(info)     ((uint16_t)((info) >> 16))
-#define IO_BYTES(info)    ((unsigned int)((info) >> 4 & 7))
+#define IO_IN              (UINT64_C(1) << 0)
+#define IO_STRING          (UINT64_C(1) << 2)
+#define IO_PORT(info)      ((uint16_t)((info) >> 16))
+#define IO_BYTES(info)     ((unsigned int)((info) >> 4 & 7))
 
-#define MSR_SYSCFG        0xC0010010u
-#define MSR_TOP_MEM       0xC001001Au
-#define MSR_TOP_MEM2      0xC001001Du
-#define MSR_SMM_BASE      0xC0010111u
-#define MSR_SMM_ADDRESS   0xC0010112u
-#define MSR_SMM_MASK      0xC0010113u
-#define MSR_VM_CR         0xC0010114u
-#define MSR_VM_HSAVE_PA   0xC0010117u
-#define MSR_SVM_KEY       0xC0010118u
-#define VM_CR_R_INIT      (UINT64_C(1) << 1)
-#define VM_CR_SVMDIS      (UINT64_C(1) << 4)
+#define MSR_SYSCFG         0xC0010010u
+#define MSR_TOP_MEM        0xC001001Au
+#define MSR_TOP_MEM2       0xC001001Du
+#define MSR_SMM_BASE       0xC0010111u
+#define MSR_SMM_ADDRESS    0xC0010112u
+#define MSR_SMM_MASK       0xC0010113u
+#define MSR_VM_CR          0xC0010114u
+#define MSR_VM_HSAVE_PA    0xC0010117u
+#define MSR_SVM_KEY        0xC0010118u
+#define VM_CR_R_INIT       (UINT64_C(1) << 1)
+#define VM_CR_SVMDIS       (UINT64_C(1) << 4)
 
-#define CPUID_SVM         0x8000000Au
-#define SVM_NESTED_PAGING (1u << 0)
-#define SVM_NEXT_RIP      (1u << 3)
-#define SVM_VNMI          (1u << 25)
+#define CPUID_SVM          0x8000000Au
+#define SVM_NESTED_PAGING  (1u << 0)
+#define SVM_NEXT_RIP       (1u << 3)
+#define SVM_FLUSH_BY_ASID  (1u << 6)
+#define SVM_DECODE_ASSISTS (1u << 7)
+#define SVM_VNMI           (1u << 25)
 
 #endif

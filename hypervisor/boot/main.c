@@ -17,6 +17,7 @@
 #include "hypervisor/core/panic.h"
 #include "hypervisor/core/pool.h"
 #include "hypervisor/core/screen.h"
+#include "hypervisor/core/session.h"
 #include "hypervisor/core/string.h"
 #include "hypervisor/core/trap.h"
 #include "hypervisor/core/vendor.h"
@@ -26,8 +27,6 @@
 #define LARGE_PAGE  (2 * MIB)
 #define COM1        0x3F8
 #define LINUX_64BIT 0x200 /* from the kernel's 32-bit entry to its 64-bit one */
-/* For addresses beyond the memory map, mapped when they are touched: 64-bit BARs. */
-#define SPARE_PAGES 16
 /* Whole pages. */
 #define IMAGE_SIZE  (uint64_t)(image_end - image_start)
 #define OWN_RW      (PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX)
@@ -156,7 +155,8 @@ static uint64_t own_need(void)
 	/* Ours: direct map in 2 MiB pages, image, areas, the trampoline's, a screen above 4 GiB. */
 	pages += tables_need(mapped_end(), 16, 1) +
 	         div_round_up(acpi.cpus * (uint64_t)AREA_SIZE, LARGE_PAGE);
-	pages += tables_need(mapped_end(), borders, largest_nested()) + SPARE_PAGES;
+	/* The root's: a table for each GiB, where donations take 2 MiB out of it. */
+	pages += tables_need(mapped_end(), borders, 1) + SPARE_PAGES;
 	return IMAGE_SIZE + pages * PAGE_SIZE;
 }
 
@@ -192,8 +192,8 @@ static void carve(uint32_t load)
 
 static struct tables new_tables(unsigned int largest, uint64_t table_bits)
 {
-	return (struct tables){ pool_pages(1), DIRECT_BASE, largest,
-		                table_bits,    PTE_PS,      pool_page_or_null };
+	return (struct tables){ pool_pages(1), DIRECT_BASE,       largest, table_bits,
+		                PTE_PS,        pool_page_or_null, NULL };
 }
 
 static void map_own(uint64_t from, uint64_t to, uint64_t size, uint64_t leaf)
@@ -339,6 +339,7 @@ static __attribute__((noreturn)) void start_root(void)
 	machine.root_memory = (struct phys){ root_window };
 	machine.root_code = (struct phys){ code_window };
 	make_nested_tables();
+	ground_setup();
 	prepare_processors();
 	start_processors();
 	if (!linux_plan(&machine.root_memory, &boot, &machine.map, &plan, &why))

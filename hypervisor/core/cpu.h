@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A processor.  Its struct lies at the end of its area, so that it is found from the stack pointer;
- * other processors only touch `state`, `sipi` and `requests`, atomically.
+ * other processors only touch `state`, `sipi`, `requests` and `session`, atomically.
  */
 #ifndef HYPERVISOR_CORE_CPU_H
 #define HYPERVISOR_CORE_CPU_H
@@ -19,6 +19,8 @@ enum request {
 	REQUEST_LOOK = 1 << 0,  /* state has changed */
 	REQUEST_FLUSH = 1 << 1, /* forget nested translations */
 	REQUEST_STOP = 1 << 2,  /* panic elsewhere: halt for ever */
+	REQUEST_FORGET =
+		1 << 3, /* the session that runs has changed: see how often it was flushed */
 };
 
 #define SIPI_NONE 0x100u
@@ -31,6 +33,7 @@ struct cpu {
 	uint32_t state;    /* enum sill_cpu_state */
 	uint32_t sipi;     /* vector, or SIPI_NONE */
 	uint32_t requests; /* enum request, bits */
+	uint32_t session;  /* the one that runs here, or 0 */
 	bool nmi_pending;  /* one for the guest, not yet given to it */
 	struct sill_stats stats;
 };

@@ -20,7 +20,7 @@ struct guest_state {
 };
 
 /* The order of the encoding, so that a register number out of an instruction is an index. */
-enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI };
+enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R10 = 10 };
 struct guest_regs {
 	uint64_t r[16]; /* r[REG_RSP] is not used: rsp is in the guest's state */
 };

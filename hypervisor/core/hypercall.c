@@ -5,12 +5,12 @@
 #include "hypervisor/core/cpu.h"
 #include "hypervisor/core/log.h"
 #include "hypervisor/core/machine.h"
+#include "hypervisor/core/session.h"
 #include "hypervisor/core/string.h"
 #include "hypervisor/core/vendor.h"
 #include "hypervisor/core/version.h"
 
-/* As much of a structure as the caller has room for. */
-static int64_t answer(const void *what, uint64_t what_size, uint64_t address, uint64_t size)
+int64_t call_answer(const void *what, uint64_t what_size, uint64_t address, uint64_t size)
 {
 	struct call_buffer buffer;
 	int error = call_buffer(&machine.root_memory, address, size, 1, &buffer);
@@ -41,7 +41,7 @@ static int64_t call_info(uint64_t address, uint64_t size)
 		.frames_donated = __atomic_load_n(&machine.frames.donated, __ATOMIC_RELAXED),
 	};
 
-	return answer(&info, sizeof(info), address, size);
+	return call_answer(&info, sizeof(info), address, size);
 }
 
 static int64_t call_log(uint64_t address, uint64_t size)
@@ -71,10 +71,10 @@ static int64_t call_stats(uint64_t index, uint64_t address, uint64_t size)
 	stats = cpu_at((uint32_t)index)->stats;
 	stats.apic_id = cpu_at((uint32_t)index)->apic_id;
 	stats.state = __atomic_load_n(&cpu_at((uint32_t)index)->state, __ATOMIC_RELAXED);
-	return answer(&stats, sizeof(stats), address, size);
+	return call_answer(&stats, sizeof(stats), address, size);
 }
 
-int64_t hypercall(uint64_t number, uint64_t a, uint64_t b, uint64_t c)
+int64_t hypercall(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	switch (number) {
 	case SILL_CALL_VERSION:
@@ -85,6 +85,8 @@ int64_t hypercall(uint64_t number, uint64_t a, uint64_t b, uint64_t c)
 		return call_log(a, b);
 	case SILL_CALL_STATS:
 		return call_stats(a, b, c);
+	case SILL_CALL_DONATE ... SILL_CALL_SESSION:
+		return session_call(number, a, b, c, d);
 	default:
 		log_limited("the root made the unknown hypercall %llu", (unsigned long long)number);
 		return -SILL_ENOCALL;

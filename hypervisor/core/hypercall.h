@@ -19,7 +19,10 @@ struct call_buffer {
 int call_buffer(const struct phys *root, uint64_t address, uint64_t size, uint64_t least,
                 struct call_buffer *ret);
 
-/* The result of call `number`: what the root finds in RAX. */
-int64_t hypercall(uint64_t number, uint64_t a, uint64_t b, uint64_t c);
+/* As much of a structure as the caller has room for, which is its whole size. */
+int64_t call_answer(const void *what, uint64_t what_size, uint64_t address, uint64_t size);
+
+/* The result of call `number`, any but RUN, which is the vendor's: what the root finds in RAX. */
+int64_t hypercall(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
 #endif

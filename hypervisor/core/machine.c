@@ -3,6 +3,7 @@
 
 #include "hypervisor/core/layout.h"
 #include "hypervisor/core/log.h"
+#include "hypervisor/core/pool.h"
 #include "hypervisor/core/spinlock.h"
 #include "hypervisor/core/x86.h"
 
@@ -71,11 +72,23 @@ void machine_reset(const char *why)
 	__builtin_unreachable();
 }
 
+static struct spinlock nested_lock; /* guards the root's tables and the pool */
+
+bool machine_map(uint64_t base, uint64_t size, bool mapped)
+{
+	bool done;
+
+	spin_lock(&nested_lock);
+	done = tables_map(&machine.nested, base, base, size, mapped ? machine.nested_all : 0);
+	spin_unlock(&nested_lock);
+	return done;
+}
+
 bool machine_touch(uint64_t address)
 {
-	static struct spinlock lock;
+	static uint64_t used; /* of the pool, for this */
 	uint64_t span = tables_span(machine.nested.largest), base = address & ~(span - 1);
-	bool done;
+	bool done = false;
 
 	if (address >= machine.physical_end || address / PAGE_SIZE < machine.frames.count)
 		return false;
@@ -84,8 +97,13 @@ bool machine_touch(uint64_t address)
 		span /= 512;
 		base = address & ~(span - 1);
 	}
-	spin_lock(&lock);
-	done = tables_map(&machine.nested, base, base, span, machine.nested_all);
-	spin_unlock(&lock);
+	spin_lock(&nested_lock);
+	/* The rest of the pool is kept for donations. */
+	if (used + TABLES_TOP * PAGE_SIZE <= SPARE_PAGES * PAGE_SIZE) {
+		used -= pool_used();
+		done = tables_map(&machine.nested, base, base, span, machine.nested_all);
+		used += pool_used();
+	}
+	spin_unlock(&nested_lock);
 	return done;
 }

@@ -28,6 +28,9 @@ struct machine {
 	uint8_t sleep_type[2];
 };
 
+/* For addresses beyond the memory map, mapped when they are touched: 64-bit BARs. */
+#define SPARE_PAGES 16
+
 extern struct machine machine;
 
 /* TSC ticks in a second, and a wait; clock_setup measures against the PIT for some milliseconds. */
@@ -40,6 +43,9 @@ void clock_wait(uint64_t microseconds);
  * triple fault.
  */
 void machine_reset(const char *why) __attribute__((noreturn));
+
+/* Takes RAM out of the root's tables, or puts it back.  False: there is no page for a table. */
+bool machine_map(uint64_t base, uint64_t size, bool mapped);
 
 /*
  * The root touched an address that the nested tables do not map: maps it if it is a device's beyond

@@ -36,8 +36,9 @@ void *pool_pages(uint64_t count)
 	return at;
 }
 
-uint64_t *pool_page_or_null(void)
+uint64_t *pool_page_or_null(void *unused)
 {
+	(void)unused;
 	return take(1);
 }
 

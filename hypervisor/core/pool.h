@@ -17,8 +17,8 @@ void pool_setup(uint64_t base, uint64_t size);
  */
 void *pool_pages(uint64_t count);
 
-/* A page of zeros, or NULL. */
-uint64_t *pool_page_or_null(void);
+/* A page of zeros, or NULL; for struct tables. */
+uint64_t *pool_page_or_null(void *unused);
 
 uint64_t pool_address(const void *at); /* physical */
 uint64_t pool_used(void);              /* bytes */

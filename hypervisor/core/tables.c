@@ -4,26 +4,13 @@
 #include "base/bits.h"
 #include "hypervisor/core/x86.h"
 
-#define TOP 3u
-
-static bool is_table(const struct tables *tables, uint64_t entry, unsigned int level)
-{
-	return level > 0 && entry != 0 && !(entry & tables->large_bits);
-}
-
-static uint64_t *table_of(const struct tables *tables, uint64_t entry)
-{
-	return (uint64_t *)((entry & PTE_ADDRESS) + tables->offset);
-}
-
-/* The table below an entry of `level`, made of what the entry maps now. */
-static uint64_t *split(struct tables *tables, uint64_t *entry, unsigned int level)
+uint64_t *tables_split(struct tables *tables, uint64_t *entry, unsigned int level)
 {
 	uint64_t *table, old = *entry;
 
-	if (is_table(tables, old, level))
-		return table_of(tables, old);
-	table = tables->page();
+	if (tables_is_table(tables, old, level))
+		return tables_below(tables, old);
+	table = tables->page(tables->context);
 	if (!table)
 		return NULL;
 	if (old != 0) {
@@ -49,15 +36,15 @@ static bool map_level(struct tables *tables, uint64_t *table, unsigned int level
 		uint64_t *entry = &table[from / span % 512];
 
 		stop = min_u64(round_down(from, span) + span, end);
-		if (level == 0 ||
-		    (stop - from == span && level <= tables->largest &&
-		     (leaf == 0 || (to & (span - 1)) == 0) && !is_table(tables, *entry, level))) {
+		if (level == 0 || (stop - from == span && level <= tables->largest &&
+		                   (leaf == 0 || (to & (span - 1)) == 0) &&
+		                   !tables_is_table(tables, *entry, level))) {
 			__atomic_store_n(entry, leaf == 0 ? 0 : to | bits, __ATOMIC_RELEASE);
 			continue;
 		}
 		if (leaf == 0 && *entry == 0)
 			continue;
-		uint64_t *below = split(tables, entry, level);
+		uint64_t *below = tables_split(tables, entry, level);
 		if (!below || !map_level(tables, below, level - 1, from, stop, to, leaf))
 			return false;
 	}
@@ -67,7 +54,7 @@ static bool map_level(struct tables *tables, uint64_t *table, unsigned int level
 bool tables_map(struct tables *tables, uint64_t from, uint64_t to, uint64_t size, uint64_t leaf)
 {
 	from &= (UINT64_C(1) << 48) - 1;
-	return map_level(tables, tables->root, TOP, from, from + size, to, leaf);
+	return map_level(tables, tables->root, TABLES_TOP, from, from + size, to, leaf);
 }
 
 uint64_t tables_need(uint64_t end, uint64_t borders, unsigned int largest)

@@ -21,6 +21,8 @@ struct cpu_start {
 	uint32_t entry, params; /* not sipi: EIP and ESI */
 };
 
+struct vcpu;
+
 struct vendor {
 	enum sill_vendor id;
 	const char *name;
@@ -42,6 +44,11 @@ struct vendor {
 	__attribute__((noreturn)) void (*root_run)(struct cpu *cpu);
 
 	void (*state)(const struct cpu *cpu, struct guest_state *ret);
+	/* Prepares the vendor's part of a virtual processor: its page, and `vendor`. */
+	void (*vcpu_setup)(struct vcpu *vcpu);
+	/* Runs it here until something needs the root; what that is, is in its shared page. */
+	enum sill_run (*vcpu_run)(struct cpu *cpu, struct vcpu *vcpu);
+
 	/* Forgets nested translations of this processor at the next entry. */
 	void (*flush)(struct cpu *cpu);
 };

@@ -43,6 +43,7 @@ enum {
 	VECTOR_DF = 8,
 	VECTOR_GP = 13,
 	VECTOR_PF = 14,
+	VECTOR_MC = 18,
 	VECTOR_SX = 30,
 	VECTOR_COUNT = 32
 };

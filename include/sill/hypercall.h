@@ -2,8 +2,8 @@
 /*
  * The contract between the hypervisor and the root session.
  *
- * A hypercall is VMMCALL (AMD) in 64-bit mode at ring 0: number in RAX, arguments in RDI, RSI, RDX,
- * R10, result in RAX; other registers are kept.  A result is 0 or more, or -SILL_E….  Outside
+ * A hypercall is VMMCALL (AMD), without prefixes, in 64-bit mode at ring 0: number in RAX, arguments
+ * in RDI, RSI, RDX, R10, result in RAX; other registers are kept.  A result is 0 or more, or -SILL_E….  Outside
  * 64-bit ring 0 the instruction is undefined (#UD).  Everything is little-endian; structures have
  * no padding and only grow at their end.  Changes are listed in docs/hypervisor.md.
  */
@@ -55,12 +55,12 @@ enum sill_call {
 	 */
 	SILL_CALL_DONATE = 16,
 	SILL_CALL_RECLAIM = 17,
-	/* rdi: SILL_SESSION_….  Returns its number. */
+	/* rdi: SILL_SESSION_….  Returns its number; -SILL_ENONE when none is left. */
 	SILL_CALL_CREATE = 18,
 	/* rdi: session.  -SILL_EBUSY while one of its virtual processors runs; -SILL_EAGAIN until it is all gone. */
 	SILL_CALL_DESTROY = 19,
 	/* rdi: session, rsi: array of struct sill_page, rdx: how many.  Returns how many of them were
-	 * mapped, from the first on; an error if that is none. */
+	 * mapped, from the first on; it need not be all; an error if it is none. */
 	SILL_CALL_MAP = 20,
 	/* rdi: session, rsi: guest-physical, rdx: bytes, r10: enum sill_change.  Returns how many bytes
 	 * are done, from the first on; it need not be all. */
@@ -79,14 +79,14 @@ enum sill_call {
 enum sill_error {
 	SILL_ENOCALL = 1,  /* there is no such call */
 	SILL_EINVAL = 2,   /* an argument has a value that is not allowed */
-	SILL_EALIGN = 3,   /* an address is not aligned to 8 bytes */
+	SILL_EALIGN = 3,   /* an address is not a multiple of what it must be, mostly of 8 */
 	SILL_EFAULT = 4,   /* not all of a buffer is RAM of the root */
 	SILL_EVERSION = 5, /* the ABI's major number is another */
 	SILL_EAGAIN = 6,   /* not now: make the call again */
 	SILL_ENOMEM = 7,   /* a donation is needed first */
 	SILL_ENONE = 8,    /* there is no such session, virtual processor, or donation */
 	SILL_EBUSY = 9,    /* the virtual processor runs on another processor */
-	SILL_EEXIST = 10,  /* a page is mapped there already */
+	SILL_EEXIST = 10,  /* another page is mapped there */
 	SILL_EOWNER = 11,  /* a frame is not the root's to lend or to give */
 };
 
@@ -139,8 +139,8 @@ struct sill_stats {
 	uint32_t apic_id;
 	uint32_t state;     /* enum sill_cpu_state */
 	uint64_t exits[16]; /* by enum sill_exit; the rest 0 */
-	uint64_t cycles; /* TSC cycles in the hypervisor, entry and exit themselves not counted */
-	uint64_t kicks;  /* NMIs from other processors of the hypervisor */
+	uint64_t cycles;    /* TSC cycles in the hypervisor, but for RUN, entry and exit */
+	uint64_t kicks;     /* NMIs from other processors of the hypervisor */
 };
 
 enum sill_cpu_state { SILL_CPU_ABSENT, SILL_CPU_WAITING, SILL_CPU_RUNNING };

@@ -26,18 +26,26 @@
 /* SILL_CALL_CREATE: the root gives its pages away instead of lending them, and cannot reach them. */
 #define SILL_SESSION_SEALED 1u
 
-/* A page of a session's memory, as SILL_CALL_MAP takes an array of them.  Guest-physical is below 2^48. */
+/*
+ * A page of a session's memory, as SILL_CALL_MAP takes an array of them.  Guest-physical is below
+ * 2^48.  Where that very page is mapped already it gets the rights of both.
+ */
 struct sill_page {
 	uint64_t guest; /* guest-physical, a multiple of the page's size */
 	uint64_t root;  /* physical, a multiple of it too */
-	uint32_t level; /* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB */
+	uint32_t
+		level; /* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB where the processor has it; a sealed session's: 1 */
 	uint32_t flags; /* SILL_PAGE_… */
 };
 
 #define SILL_PAGE_WRITE   1u
 #define SILL_PAGE_EXECUTE 2u
 
-/* What SILL_CALL_CHANGE does with every page in a range. */
+/*
+ * What SILL_CALL_CHANGE does with every page in a range, of which start and length are multiples of
+ * 4 KiB; a sealed session's of 2 MiB.  A larger page that lies in it in part is unmapped or protected
+ * whole.  There is no SPLIT for a sealed session.
+ */
 enum sill_change {
 	SILL_CHANGE_UNMAP, /* takes it away; a sealed session's is scrubbed and the root's again */
 	SILL_CHANGE_PROTECT, /* can no longer be written */
@@ -66,8 +74,8 @@ enum { SILL_ES, SILL_CS, SILL_SS, SILL_DS, SILL_FS, SILL_GS, SILL_LDTR, SILL_TR,
 #define SILL_EVENT_KIND     (UINT64_C(7) << 8)
 #define SILL_EVENT_EXTERNAL (UINT64_C(0) << 8)
 #define SILL_EVENT_NMI      (UINT64_C(2) << 8)
-#define SILL_EVENT_FAULT    (UINT64_C(3) << 8) /* an exception; INT3 and INTO when injected as such */
-#define SILL_EVENT_SOFTWARE (UINT64_C(4) << 8) /* INT n */
+#define SILL_EVENT_FAULT    (UINT64_C(3) << 8) /* an exception, INT3 and INTO too */
+#define SILL_EVENT_SOFTWARE (UINT64_C(4) << 8) /* INT n; rip is where it returns to */
 
 /* Exit as soon as the session can take… */
 #define SILL_WINDOW_INTERRUPT 1u
@@ -92,7 +100,8 @@ enum sill_run {
 	SILL_RUN_MSR, /* info[0]: 1 for a write */
 	SILL_RUN_HLT,
 	SILL_RUN_HYPERCALL, /* VMMCALL or VMCALL */
-	SILL_RUN_EXCEPTION, /* info[0]: vector, info[1]: error code; for #PF the address is in system.cr2 */
+	/* info[0]: vector, info[1]: error code; #PF's address is in system.cr2, asked for or not. */
+	SILL_RUN_EXCEPTION,
 	SILL_RUN_SHUTDOWN, /* a triple fault; the state is what it was before, or undefined on AMD */
 	SILL_RUN_CR,       /* info[0]: the register, 256 more for a read, 512 more for LMSW */
 	SILL_RUN_DR,       /* info[0]: the register, 256 more for a read */
@@ -105,7 +114,7 @@ enum sill_run {
 	SILL_RUN_PAUSE,
 	SILL_RUN_TASK, /* a task switch: info[0]: selector, info[1]: 0 CALL, 1 IRET, 2 JMP, 3 a gate in the IDT */
 	SILL_RUN_VIRTUAL, /* an instruction of AMD-V, VT-x or SKINIT */
-	SILL_RUN_INVALID, /* the processor refuses the state */
+	SILL_RUN_INVALID, /* the processor refuses the state or the event; the page is as it was */
 	SILL_RUN_KINDS
 };
 
@@ -143,11 +152,13 @@ struct sill_vcpu {
 	uint8_t fetched; /* how many of `bytes` there are */
 	uint16_t reserved2;
 	uint64_t info[2];
-	uint64_t delivering; /* the event that the exit interrupted; 0: none */
-	uint8_t bytes[16];   /* the instruction's first, where the processor gives them */
+	/* The event that the exit interrupted; 0: none, or an instruction's, which starts again. */
+	uint64_t delivering;
+	uint8_t bytes[16]; /* the instruction's first, where the processor gives them */
 
 	struct {
-		uint64_t cr0, cr2, cr3, cr4, efer, dr6, dr7, pat, debug_control;
+		uint64_t cr0, cr2, cr3, cr4, efer, dr6, dr7, pat;
+		uint64_t debug_control; /* kept, without effect on AMD */
 	} system;
 	struct sill_segment segments[SILL_SEGMENTS];
 	struct {
@@ -178,8 +189,7 @@ struct sill_session_stats {
 
 static_assert(sizeof(struct sill_page) == 24, "sill_page is part of the ABI");
 static_assert(sizeof(struct sill_segment) == 16, "sill_segment is part of the ABI");
-static_assert(sizeof(struct sill_vcpu) == 552,
-              "sill_vcpu is part of the ABI");
+static_assert(sizeof(struct sill_vcpu) == 552, "sill_vcpu is part of the ABI");
 static_assert(sizeof(struct sill_session_stats) == 280, "sill_session_stats is part of the ABI");
 static_assert(SILL_RUN_KINDS <= 32, "there is no room for more kinds of exits");
 

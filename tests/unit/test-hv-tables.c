@@ -20,8 +20,9 @@
 static uint64_t *pages[4096];
 static unsigned int pages_used, pages_allowed;
 
-static uint64_t *page(void)
+static uint64_t *page(void *unused)
 {
+	(void)unused;
 	if (pages_used == pages_allowed)
 		return NULL;
 	pages[pages_used] = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -32,7 +33,7 @@ static struct tables make(unsigned int largest, unsigned int allowed)
 {
 	pages_used = 0;
 	pages_allowed = allowed;
-	return (struct tables){ .root = page(),
+	return (struct tables){ .root = page(NULL),
 		                .largest = largest,
 		                .table_bits = ALL,
 		                .large_bits = PTE_PS,

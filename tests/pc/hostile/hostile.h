@@ -123,7 +123,8 @@ struct suite {
 	}
 
 extern const struct suite memory_suite, walk_suite, svm_suite, msr_suite, call_suite, apic_suite,
-	nmi_suite, init_suite, register_suite, suspend_suite, log_suite;
+	nmi_suite, init_suite, register_suite, suspend_suite, log_suite, session_exit_suite,
+	session_event_suite, session_state_suite, session_run_suite, session_call_suite;
 
 /* print.c */
 void print(const char *text, ...) __attribute__((format(printf, 1, 2)));

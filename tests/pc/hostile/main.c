@@ -66,10 +66,12 @@ static bool names(const char *list, const char *name)
 
 static void run_all(struct cpu *cpu, uint64_t argument)
 {
-	static const struct suite *const suites[] = { &memory_suite,  &walk_suite, &svm_suite,
-		                                      &msr_suite,     &call_suite, &apic_suite,
-		                                      &nmi_suite,     &init_suite, &register_suite,
-		                                      &suspend_suite, &log_suite };
+	static const struct suite *const suites[] = {
+		&memory_suite,        &walk_suite,          &svm_suite,         &msr_suite,
+		&call_suite,          &apic_suite,          &nmi_suite,         &init_suite,
+		&register_suite,      &suspend_suite,       &log_suite,         &session_exit_suite,
+		&session_event_suite, &session_state_suite, &session_run_suite, &session_call_suite
+	};
 
 	const char *only = option("only=");
 

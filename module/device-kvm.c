@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * /dev/kvm: system ioctls and what KVM_CHECK_EXTENSION answers (Documentation/virt/kvm/api.rst).
+ */
+#include <linux/fs.h>
+#include <linux/kvm.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "module/devices.h"
+#include "module/irqchip.h"
+#include "module/vcpu.h"
+
+/* What is not in the table is not there. */
+static const struct {
+	u16 capability;
+	u32 value;
+} capabilities[] = {
+	{ KVM_CAP_USER_MEMORY, 1 },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
+	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
+	{ KVM_CAP_SYNC_MMU, 1 },
+	{ KVM_CAP_READONLY_MEM, 1 },
+	{ KVM_CAP_NR_MEMSLOTS, SLOTS_MAX },
+	{ KVM_CAP_NR_VCPUS, VM_VCPUS_MAX },
+	{ KVM_CAP_MAX_VCPUS, VM_VCPUS_MAX },
+	{ KVM_CAP_MAX_VCPU_ID, VM_VCPU_ID_MAX },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+	  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
+	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
+	{ KVM_CAP_EXT_CPUID, 1 },
+	{ KVM_CAP_EXT_EMUL_CPUID, 1 },
+	{ KVM_CAP_GET_MSR_FEATURES, 1 },
+	{ KVM_CAP_MP_STATE, 1 },
+	{ KVM_CAP_USER_NMI, 1 },
+	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
+	{ KVM_CAP_VCPU_EVENTS, 1 },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
+	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },
+	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
+	{ KVM_CAP_XSAVE, 1 },
+	{ KVM_CAP_XCRS, 1 },
+	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_MCE, 32 },
+	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
+	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
+	{ KVM_CAP_ENABLE_CAP, 1 },
+	{ KVM_CAP_ENABLE_CAP_VM, 1 },
+	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
+	{ KVM_CAP_X86_MSR_FILTER, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_LINT0_REENABLED },
+	{ KVM_CAP_DISABLE_QUIRKS, 1 },
+	{ KVM_CAP_IRQCHIP, 1 },
+	{ KVM_CAP_SPLIT_IRQCHIP, 1 },
+	{ KVM_CAP_IRQ_ROUTING, ROUTE_MAX },
+	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
+	{ KVM_CAP_SIGNAL_MSI, 1 },
+	{ KVM_CAP_IRQFD, 1 },
+	{ KVM_CAP_IRQFD_RESAMPLE, 1 },
+	{ KVM_CAP_PIT, 1 },
+	{ KVM_CAP_PIT2, 1 },
+	{ KVM_CAP_PIT_STATE2, 1 },
+	{ KVM_CAP_REINJECT_CONTROL, 1 },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
+	{ KVM_CAP_X2APIC_API,
+	  KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
+	{ KVM_CAP_IOEVENTFD, 1 },
+	{ KVM_CAP_IOEVENTFD_NO_LENGTH, 1 },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 },
+	{ KVM_CAP_COALESCED_MMIO, KVM_COALESCED_MMIO_PAGE_OFFSET },
+	{ KVM_CAP_COALESCED_PIO, 1 },
+};
+
+long kvm_capability(unsigned long capability)
+{
+	unsigned int i;
+
+	/* The size of the largest state that KVM_GET_XSAVE2 can have. */
+	if (capability == KVM_CAP_XSAVE2)
+		return sizeof(struct kvm_xsave);
+	for (i = 0; i < ARRAY_SIZE(capabilities); i++) {
+		if (capabilities[i].capability == capability)
+			return capabilities[i].value;
+	}
+	return 0;
+}
+
+/* KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST. */
+static long get_msr_list(struct kvm_msr_list __user *user, bool (*list)(unsigned int, u32 *))
+{
+	u32 room, index;
+	unsigned int count = 0, n;
+
+	if (get_user(room, &user->nmsrs))
+		return -EFAULT;
+	while (list(count, &index))
+		count++;
+	if (put_user(count, &user->nmsrs))
+		return -EFAULT;
+	if (room < count)
+		return -E2BIG;
+	for (n = 0; n < count; n++) {
+		list(n, &index);
+		if (put_user(index, &user->indices[n]))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/* KVM_GET_MSRS on the device: what the processor can do.  Returns how many could be read. */
+static long get_feature_msrs(struct kvm_msrs __user *user)
+{
+	struct msr_values *values;
+	struct kvm_msr_entry entry;
+	u32 count, i;
+
+	if (get_user(count, &user->nmsrs))
+		return -EFAULT;
+	if (count > 256)
+		return -E2BIG;
+	values = kmalloc(sizeof(*values), GFP_KERNEL);
+	if (!values)
+		return -ENOMEM;
+	msr_values_reset(values);
+	for (i = 0; i < count; i++) {
+		if (copy_from_user(&entry, &user->entries[i], sizeof(entry)))
+			break;
+		if (msr_values_read(values, entry.index, &entry.data) != MSR_OK)
+			break;
+		if (copy_to_user(&user->entries[i], &entry, sizeof(entry)))
+			break;
+	}
+	kfree(values);
+	return i;
+}
+
+static long device_ioctl(struct file *file, unsigned int command, unsigned long argument)
+{
+	void __user *user = (void __user *)argument;
+	u64 mce = 0x1000100 | 32; /* MCG_CTL_P, MCG_SER_P, and how many banks */
+
+	switch (command) {
+	case KVM_GET_API_VERSION:
+		return argument ? -EINVAL : KVM_API_VERSION;
+	case KVM_CREATE_VM:
+		return vm_create(argument);
+	case KVM_CHECK_EXTENSION:
+		return kvm_capability(argument);
+	case KVM_GET_VCPU_MMAP_SIZE:
+		return argument ? -EINVAL : (KVM_COALESCED_MMIO_PAGE_OFFSET + 1) * PAGE_SIZE;
+	case KVM_GET_SUPPORTED_CPUID:
+		return cpuid_get_supported(user);
+	case KVM_GET_EMULATED_CPUID:
+		return cpuid_get_emulated(user);
+	case KVM_GET_MSR_INDEX_LIST:
+		return get_msr_list(user, msr_list);
+	case KVM_GET_MSR_FEATURE_INDEX_LIST:
+		return get_msr_list(user, msr_feature_list);
+	case KVM_GET_MSRS:
+		return get_feature_msrs(user);
+	case KVM_X86_GET_MCE_CAP_SUPPORTED:
+		return copy_to_user(user, &mce, sizeof(mce)) ? -EFAULT : 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations operations = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = device_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+struct miscdevice kvm_device = {
+	.minor = KVM_MINOR,
+	.name = "kvm",
+	.fops = &operations,
+};

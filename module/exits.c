@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What each reason for an exit means.  A handler returns 1 when the guest goes on, 0 when the VMM
+ * is needed (kvm_run is filled in), or -errno.
+ */
+#include <linux/kvm_para.h>
+
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
+
+#include "module/guest.h"
+#include "module/io.h"
+#include "module/msr-filter.h"
+
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
+
+#define DR7_GENERAL_DETECT 0x2000
+
+static int tell_debugger(struct vcpu *vcpu, u32 exception, u64 dr6)
+{
+	struct kvm_run *run = vcpu->run;
+	const struct sill_vcpu *state = vcpu->state;
+
+	run->exit_reason = KVM_EXIT_DEBUG;
+	run->debug.arch.exception = exception;
+	run->debug.arch.pc = vcpu_linear_rip(vcpu);
+	run->debug.arch.dr6 = dr6;
+	run->debug.arch.dr7 = state->system.dr7;
+	return 0;
+}
+
+int exit_finish(struct vcpu *vcpu)
+{
+	struct sill_vcpu *state = vcpu->state;
+
+	state->shadow = 0;
+	if (!(state->rflags & X86_EFLAGS_TF))
+		return 1;
+	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
+		return tell_debugger(vcpu, DB_VECTOR, 0xffff0ff0 | DR_STEP);
+	event_exception(vcpu, DB_VECTOR, NO_CODE);
+	vcpu->events.exception_has_payload = true;
+	vcpu->events.exception_payload = DR_STEP;
+	return 1;
+}
+
+static int advance(struct vcpu *vcpu, unsigned int length)
+{
+	vcpu->state->rip += length;
+	if (!vcpu_long_code(vcpu))
+		vcpu->state->rip = (u32)vcpu->state->rip;
+	return exit_finish(vcpu);
+}
+
+int exit_skip(struct vcpu *vcpu)
+{
+	unsigned int length = vcpu->state->length;
+	struct insn insn;
+	int result;
+
+	/* Not every processor says how long it was. */
+	if (!length) {
+		result = guest_decode(vcpu, &insn);
+		if (result == -EINVAL)
+			return exit_emulation_error(vcpu);
+		if (result <= 0)
+			return result ? result : 1;
+		length = insn.length;
+	}
+	return advance(vcpu, length);
+}
+
+int exit_emulation_error(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u8 bytes[INSN_MAX];
+	int count = guest_fetch(vcpu, bytes);
+
+	memset(&run->internal, 0, sizeof(run->internal));
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.ndata = 1;
+	if (count > 0) {
+		run->emulation_failure.ndata = 3;
+		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = count;
+		memcpy(run->emulation_failure.insn_bytes, bytes, count);
+	}
+	return 0;
+}
+
+static int unexpected(struct vcpu *vcpu, enum sill_run reason)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
+	run->internal.ndata = 2;
+	run->internal.data[0] = reason;
+	run->internal.data[1] = vcpu->state->info[0];
+	return 0;
+}
+
+static int undefined(struct vcpu *vcpu)
+{
+	event_exception(vcpu, UD_VECTOR, NO_CODE);
+	return 1;
+}
+
+static int general_protection(struct vcpu *vcpu)
+{
+	event_exception(vcpu, GP_VECTOR, 0);
+	return 1;
+}
+
+static int on_memory(struct vcpu *vcpu)
+{
+	int result = memory_fault(vcpu->vm, vcpu->state->info[0], vcpu->state->info[1]);
+
+	if (result == 0)
+		return 1;
+	return result == MEMORY_DEVICE ? exit_emulate(vcpu) : result;
+}
+
+/* IN: the VMM has put the value into the page of port data. */
+static int complete_in(struct vcpu *vcpu)
+{
+	u64 *rax = &vcpu->state->gpr[RAX];
+
+	switch (vcpu->run->io.size) {
+	case 1:
+		*rax = (*rax & ~0xffull) | *(u8 *)vcpu->pio;
+		break;
+	case 2:
+		*rax = (*rax & ~0xffffull) | *(u16 *)vcpu->pio;
+		break;
+	default:
+		*rax = *(u32 *)vcpu->pio;
+		break;
+	}
+	return exit_skip(vcpu);
+}
+
+static int on_port(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u64 info = vcpu->state->info[0];
+	unsigned int size;
+
+	if (info & (SILL_PORT_STRING | SILL_PORT_REPEAT))
+		return exit_emulate(vcpu);
+	size = info >> 16 & 7;
+	if (info & SILL_PORT_IN) {
+		if (io_read(vcpu, IO_PORT, (u16)info, vcpu->pio, size)) {
+			run->io.size = size;
+			return complete_in(vcpu);
+		}
+	} else if (io_write(vcpu, IO_PORT, (u16)info, &vcpu->state->gpr[RAX], size)) {
+		return exit_skip(vcpu);
+	}
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.port = info;
+	run->io.size = size;
+	run->io.count = 1;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	if (info & SILL_PORT_IN) {
+		run->io.direction = KVM_EXIT_IO_IN;
+		vcpu_complete_with(vcpu, complete_in);
+		return 0;
+	}
+	run->io.direction = KVM_EXIT_IO_OUT;
+	memcpy(vcpu->pio, &vcpu->state->gpr[RAX], 4);
+	vcpu_complete_with(vcpu, exit_skip);
+	return 0;
+}
+
+static int on_cpuid(struct vcpu *vcpu)
+{
+	struct sill_vcpu *state = vcpu->state;
+	struct cpuid_state features = {
+		.cr4 = state->system.cr4,
+		.xcr0 = vcpu->xcr0,
+		.xss = vcpu->xss,
+		.apic_enabled = (vcpu->apic_base & MSR_IA32_APICBASE_ENABLE) != 0,
+	};
+	struct cpuid_result result;
+
+	cpuid_execute(&vcpu->cpuid, &features, state->gpr[RAX], state->gpr[RCX], &result);
+	state->gpr[RAX] = result.eax;
+	state->gpr[RBX] = result.ebx;
+	state->gpr[RCX] = result.ecx;
+	state->gpr[RDX] = result.edx;
+	return exit_skip(vcpu);
+}
+
+static void put_msr(struct vcpu *vcpu, u64 value)
+{
+	vcpu->state->gpr[RAX] = (u32)value;
+	vcpu->state->gpr[RDX] = value >> 32;
+}
+
+/* The VMM has answered for an MSR. */
+static int complete_msr(struct vcpu *vcpu)
+{
+	if (vcpu->run->msr.error)
+		return general_protection(vcpu);
+	if (vcpu->run->exit_reason == KVM_EXIT_X86_RDMSR)
+		put_msr(vcpu, vcpu->run->msr.data);
+	return exit_skip(vcpu);
+}
+
+/* The VMM may want to answer for what we do not have. */
+static int ask_about_msr(struct vcpu *vcpu, bool write, u32 index, u64 value,
+                         enum msr_answer answer)
+{
+	struct kvm_run *run = vcpu->run;
+	u32 reason = answer == MSR_FILTERED  ? KVM_MSR_EXIT_REASON_FILTER
+	             : answer == MSR_UNKNOWN ? KVM_MSR_EXIT_REASON_UNKNOWN
+	                                     : KVM_MSR_EXIT_REASON_INVAL;
+
+	if (!(READ_ONCE(vcpu->vm->user_msr) & reason))
+		return general_protection(vcpu);
+	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
+	memset(&run->msr, 0, sizeof(run->msr));
+	run->msr.reason = reason;
+	run->msr.index = index;
+	run->msr.data = value;
+	vcpu_complete_with(vcpu, complete_msr);
+	return 0;
+}
+
+static bool is_allowed(struct vcpu *vcpu, u32 index, bool write)
+{
+	bool result;
+
+	if (!rcu_access_pointer(vcpu->vm->filter))
+		return true;
+	rcu_read_lock();
+	result = msr_filter_allows(rcu_dereference(vcpu->vm->filter), index, write);
+	rcu_read_unlock();
+	return result;
+}
+
+static int on_msr(struct vcpu *vcpu)
+{
+	struct sill_vcpu *state = vcpu->state;
+	u32 index = state->gpr[RCX];
+	u64 value = (u32)state->gpr[RAX] | state->gpr[RDX] << 32;
+	bool write = state->info[0] & 1;
+	enum msr_answer answer;
+
+	if (!is_allowed(vcpu, index, write)) {
+		answer = MSR_FILTERED;
+	} else if (write) {
+		answer = msr_write(vcpu, index, value, false);
+	} else {
+		value = 0;
+		answer = msr_read(vcpu, index, false, &value);
+		if (answer == MSR_OK)
+			put_msr(vcpu, value);
+	}
+	if (answer != MSR_OK)
+		return ask_about_msr(vcpu, write, index, value, answer);
+	return exit_skip(vcpu);
+}
+
+static int on_hlt(struct vcpu *vcpu)
+{
+	int result = exit_skip(vcpu);
+
+	if (result <= 0)
+		return result;
+	if (vcpu->irq) {
+		vcpu->mp_state = KVM_MP_STATE_HALTED;
+		return 1;
+	}
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
+/* KVM's own hypercalls: Documentation/virt/kvm/x86/hypercalls.rst. */
+static int on_hypercall(struct vcpu *vcpu)
+{
+	struct sill_vcpu *state = vcpu->state;
+	s64 answer = -KVM_ENOSYS;
+
+	if (state->cpl)
+		answer = -KVM_EPERM;
+	else if (state->gpr[RAX] == KVM_HC_VAPIC_POLL_IRQ)
+		answer = 0;
+	state->gpr[RAX] = vcpu_long_code(vcpu) ? answer : (u32)answer;
+	return exit_skip(vcpu);
+}
+
+static int on_exception(struct vcpu *vcpu)
+{
+	u8 vector = vcpu->state->info[0];
+
+	switch (vector) {
+	case DB_VECTOR:
+		if (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
+			return tell_debugger(vcpu, vector, vcpu->state->system.dr6);
+		event_exception(vcpu, vector, NO_CODE);
+		return 1;
+	case BP_VECTOR:
+		return tell_debugger(vcpu, vector, vcpu->state->system.dr6);
+	case AC_VECTOR:
+		event_exception(vcpu, vector, 0);
+		return 1;
+	case MC_VECTOR:
+		/* The root has handled it when this returns. */
+		return 1;
+	default:
+		return unexpected(vcpu, SILL_RUN_EXCEPTION);
+	}
+}
+
+/* MOV of a debug register while a debugger has the processor's. */
+static int move_debug_register(struct vcpu *vcpu)
+{
+	struct sill_vcpu *state = vcpu->state;
+	struct insn insn;
+	u64 *general, value;
+	int result = guest_decode(vcpu, &insn);
+
+	if (result <= 0)
+		return result == -EINVAL ? exit_emulation_error(vcpu) : result ? result : 1;
+	if (insn.op != INSN_MOV_DR)
+		return exit_emulation_error(vcpu);
+	general = &state->gpr[insn.rm];
+	value = *general;
+	if (insn.to == INSN_IN_DR) {
+		if (insn.reg < 4)
+			vcpu->debug_address[insn.reg] = value;
+		else if (insn.reg & 1)
+			vcpu_set_guest_dr7(vcpu, value);
+		else
+			state->system.dr6 = (value & 0xe00f) | 0xffff0ff0;
+		vcpu_changed(vcpu, SILL_GROUP_SYSTEM);
+	} else {
+		*general = insn.reg < 4   ? vcpu->debug_address[insn.reg]
+		           : insn.reg & 1 ? vcpu_guest_dr7(vcpu)
+		                          : state->system.dr6;
+	}
+	return advance(vcpu, insn.length);
+}
+
+static int on_debug_register(struct vcpu *vcpu)
+{
+	if (vcpu->state->system.dr7 & DR7_GENERAL_DETECT)
+		return unexpected(vcpu, SILL_RUN_DR);
+	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP)
+		return move_debug_register(vcpu);
+	/* From now on the guest uses them itself, until the VMM has the thread again. */
+	vcpu->debug_live = true;
+	vcpu_update_traps(vcpu);
+	return 1;
+}
+
+static int on_xsetbv(struct vcpu *vcpu)
+{
+	const struct sill_vcpu *state = vcpu->state;
+	u64 value = (u32)state->gpr[RAX] | state->gpr[RDX] << 32;
+
+	if (state->cpl || (u32)state->gpr[RCX] || vcpu_set_xcr0(vcpu, value))
+		return general_protection(vcpu);
+	return exit_skip(vcpu);
+}
+
+static int on_shutdown(struct vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return 0;
+}
+
+static int on_invalid(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	run->fail_entry.hardware_entry_failure_reason = ~0ull;
+	run->fail_entry.cpu = vcpu->cpu;
+	return 0;
+}
+
+int exit_handle(struct vcpu *vcpu, enum sill_run reason)
+{
+	switch (reason) {
+	case SILL_RUN_INTERRUPT:
+	case SILL_RUN_WINDOW:
+		return 1;
+	case SILL_RUN_MEMORY:
+		return on_memory(vcpu);
+	case SILL_RUN_PORT:
+		return on_port(vcpu);
+	case SILL_RUN_CPUID:
+		return on_cpuid(vcpu);
+	case SILL_RUN_MSR:
+		return on_msr(vcpu);
+	case SILL_RUN_HLT:
+		return on_hlt(vcpu);
+	case SILL_RUN_HYPERCALL:
+		return on_hypercall(vcpu);
+	case SILL_RUN_EXCEPTION:
+		return on_exception(vcpu);
+	case SILL_RUN_SHUTDOWN:
+		return on_shutdown(vcpu);
+	case SILL_RUN_DR:
+		return on_debug_register(vcpu);
+	case SILL_RUN_XSETBV:
+		return on_xsetbv(vcpu);
+	case SILL_RUN_RDPMC:
+		return general_protection(vcpu);
+	/* Guest memory is the root's too, and caches keep it right. */
+	case SILL_RUN_INVD:
+	case SILL_RUN_PAUSE:
+	/* A guest that waits for memory looks again at once. */
+	case SILL_RUN_MONITOR:
+	case SILL_RUN_MWAIT:
+		return exit_skip(vcpu);
+	case SILL_RUN_VIRTUAL:
+		return undefined(vcpu);
+	case SILL_RUN_INVALID:
+		return on_invalid(vcpu);
+	case SILL_RUN_TASK:
+		return exit_emulation_error(vcpu);
+	default:
+		return unexpected(vcpu, reason);
+	}
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The interrupt controllers' ioctls: Documentation/virt/kvm/api.rst.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "module/io.h"
+#include "module/irqchip.h"
+#include "module/vcpu.h"
+
+extern const struct pit_ops irqchip_pit_ops;
+
+static long create_pit(struct irqchip *irqchip, u32 options)
+{
+	long result = -EEXIST;
+	unsigned long flags;
+
+	if (options & ~(u32)KVM_PIT_SPEAKER_DUMMY)
+		return -EINVAL;
+	spin_lock_irqsave(&irqchip->lock, flags);
+	if (!irqchip->has_pit) {
+		pit_init(&irqchip->pit, &irqchip_pit_ops, irqchip, options & KVM_PIT_SPEAKER_DUMMY);
+		irqchip->has_pit = true;
+		result = 0;
+	}
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	return result;
+}
+
+static long set_line(struct irqchip *irqchip, struct kvm_irq_level *level)
+{
+	unsigned long flags;
+
+	if (level->irq >= ROUTE_MAX)
+		return -EINVAL;
+	spin_lock_irqsave(&irqchip->lock, flags);
+	level->status = irqchip_set_line(irqchip, level->irq, IRQ_SOURCE_USER, level->level != 0);
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	return 0;
+}
+
+static long get_chip(struct irqchip *irqchip, struct kvm_irqchip *chip)
+{
+	unsigned long flags;
+	long result = 0;
+
+	spin_lock_irqsave(&irqchip->lock, flags);
+	if (chip->chip_id == KVM_IRQCHIP_PIC_MASTER || chip->chip_id == KVM_IRQCHIP_PIC_SLAVE)
+		pic_get_state(&irqchip->pic, chip->chip_id, &chip->chip.pic);
+	else if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
+		ioapic_get_state(&irqchip->ioapic, &chip->chip.ioapic);
+	else
+		result = -EINVAL;
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	return result;
+}
+
+static long set_chip(struct irqchip *irqchip, const struct kvm_irqchip *chip)
+{
+	unsigned long flags;
+	long result = 0;
+
+	spin_lock_irqsave(&irqchip->lock, flags);
+	if (chip->chip_id == KVM_IRQCHIP_PIC_MASTER || chip->chip_id == KVM_IRQCHIP_PIC_SLAVE)
+		pic_set_state(&irqchip->pic, chip->chip_id, &chip->chip.pic);
+	else if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
+		ioapic_set_state(&irqchip->ioapic, &chip->chip.ioapic);
+	else
+		result = -EINVAL;
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	return result;
+}
+
+/*
+ * Vectors of the VMM's I/O APIC that it wants to know the end of: its first routes, if they are
+ * levels.
+ */
+static void find_ends(struct irqchip *irqchip, const struct kvm_irq_routing_entry *entries,
+                      u32 count)
+{
+	struct irq_message message;
+	u32 i;
+
+	memset(irqchip->ends, 0, sizeof(irqchip->ends));
+	for (i = 0; irqchip->split && i < count; i++) {
+		const struct kvm_irq_routing_msi *msi = &entries[i].u.msi;
+
+		if (entries[i].type == KVM_IRQ_ROUTING_MSI && entries[i].gsi < irqchip->pins &&
+		    route_msi(msi->address_lo, msi->address_hi, msi->data, irqchip->format,
+		              &message) &&
+		    message.level)
+			irqchip->ends[message.vector / 32] |= 1u << (message.vector % 32);
+	}
+}
+
+static long set_routing(struct irqchip *irqchip, struct kvm_irq_routing __user *user)
+{
+	struct kvm_irq_routing_entry *entries;
+	struct route_table *table, *old;
+	struct kvm_irq_routing head;
+	unsigned long flags;
+	long result = -ENOMEM;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	if (head.flags || head.nr > ROUTE_MAX)
+		return -EINVAL;
+	entries = vmemdup_user(user->entries, array_size(head.nr, sizeof(*entries)));
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+	table = kvzalloc(route_size(head.nr), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		goto free_entries;
+	result = -EINVAL;
+	if (!route_build(table, entries, head.nr, irqchip->format)) {
+		kvfree(table);
+		goto free_entries;
+	}
+	spin_lock_irqsave(&irqchip->lock, flags);
+	old = irqchip->routes;
+	irqchip->routes = table;
+	find_ends(irqchip, entries, head.nr);
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	kvfree(old);
+	result = 0;
+free_entries:
+	kvfree(entries);
+	return result;
+}
+
+static long signal_msi(struct irqchip *irqchip, const struct kvm_msi *msi)
+{
+	struct irq_message message;
+	unsigned long flags;
+	long result;
+
+	if (msi->flags)
+		return -EINVAL;
+	if (!route_msi(msi->address_lo, msi->address_hi, msi->data, irqchip->format, &message))
+		return -EINVAL;
+	spin_lock_irqsave(&irqchip->lock, flags);
+	result = lapic_bus_send(&irqchip->bus, NULL, &message, LAPIC_NAMED);
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	/* Nobody took it: for the VMM that is no error. */
+	return max(result, 0L);
+}
+
+static long transfer_pit(struct irqchip *irqchip, unsigned int command,
+                         struct kvm_pit_state2 *state)
+{
+	unsigned long flags;
+
+	if (!irqchip->has_pit)
+		return -ENXIO;
+	spin_lock_irqsave(&irqchip->lock, flags);
+	switch (command) {
+	case KVM_GET_PIT:
+	case KVM_GET_PIT2:
+		pit_get_state(&irqchip->pit, state);
+		break;
+	case KVM_SET_PIT:
+		state->flags = irqchip->pit.flags;
+		fallthrough;
+	default:
+		pit_set_state(&irqchip->pit, state);
+		break;
+	}
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	return 0;
+}
+
+static long set_reinject(struct irqchip *irqchip, const struct kvm_reinject_control *control)
+{
+	unsigned long flags;
+
+	if (!irqchip->has_pit)
+		return -ENXIO;
+	spin_lock_irqsave(&irqchip->lock, flags);
+	pit_set_reinject(&irqchip->pit, control->pit_reinject);
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	return 0;
+}
+
+union argument {
+	struct kvm_irq_level level;
+	struct kvm_irqchip chip;
+	struct kvm_msi msi;
+	struct kvm_irqfd fd;
+	struct kvm_pit_config pit_config;
+	struct kvm_pit_state2 pit;
+	struct kvm_reinject_control reinject;
+};
+
+/* Those that need the 8259As, the I/O APIC or the 8254 here. */
+static long with_chips(struct irqchip *irqchip, unsigned int command, union argument *argument)
+{
+	if (irqchip->split)
+		return -ENXIO;
+	switch (command) {
+	case KVM_GET_IRQCHIP:
+		return get_chip(irqchip, &argument->chip);
+	case KVM_SET_IRQCHIP:
+		return set_chip(irqchip, &argument->chip);
+	case KVM_CREATE_PIT2:
+		return create_pit(irqchip, argument->pit_config.flags);
+	case KVM_REINJECT_CONTROL:
+		return set_reinject(irqchip, &argument->reinject);
+	default:
+		return transfer_pit(irqchip, command, &argument->pit);
+	}
+}
+
+static long with_argument(struct irqchip *irqchip, unsigned int command, union argument *argument)
+{
+	switch (command) {
+	case KVM_IRQ_LINE:
+	case KVM_IRQ_LINE_STATUS:
+		return set_line(irqchip, &argument->level);
+	case KVM_SIGNAL_MSI:
+		return signal_msi(irqchip, &argument->msi);
+	case KVM_IRQFD:
+		return irqfd_set(irqchip, &argument->fd);
+	default:
+		return with_chips(irqchip, command, argument);
+	}
+}
+
+/* What the VMM reads back. */
+static bool gives(unsigned int command)
+{
+	return command == KVM_IRQ_LINE_STATUS || command == KVM_GET_IRQCHIP ||
+	       command == KVM_GET_PIT || command == KVM_GET_PIT2;
+}
+
+static long copied(struct vm *vm, unsigned int command, void __user *user)
+{
+	union argument *argument = kzalloc(sizeof(*argument), GFP_KERNEL);
+	/* Some numbers have the wrong direction in them: KVM_SET_IRQCHIP, KVM_CREATE_PIT2. */
+	size_t size = command == KVM_CREATE_PIT2        ? sizeof(argument->pit_config)
+	              : command == KVM_REINJECT_CONTROL ? sizeof(argument->reinject)
+	                                                : _IOC_SIZE(command);
+	long result;
+
+	if (!argument)
+		return -ENOMEM;
+	result = -EFAULT;
+	if (copy_from_user(argument, user, size))
+		goto free;
+	result = -ENXIO;
+	mutex_lock(&vm->lock);
+	if (vm->irqchip)
+		result = with_argument(vm->irqchip, command, argument);
+	mutex_unlock(&vm->lock);
+	if (result >= 0 && gives(command) && copy_to_user(user, argument, size))
+		result = -EFAULT;
+free:
+	kfree(argument);
+	return result;
+}
+
+static long locked(struct vm *vm, unsigned int command, void __user *user)
+{
+	long result;
+
+	mutex_lock(&vm->lock);
+	switch (command) {
+	case KVM_CREATE_IRQCHIP:
+		result = irqchip_create(vm, false, 0);
+		break;
+	case KVM_CREATE_PIT:
+		result = vm->irqchip && !vm->irqchip->split ? create_pit(vm->irqchip, 0) : -ENXIO;
+		break;
+	default:
+		result = vm->irqchip ? set_routing(vm->irqchip, user) : -ENXIO;
+		break;
+	}
+	mutex_unlock(&vm->lock);
+	return result;
+}
+
+long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user)
+{
+	switch (command) {
+	case KVM_CREATE_IRQCHIP:
+	case KVM_CREATE_PIT:
+	case KVM_SET_GSI_ROUTING:
+		return locked(vm, command, user);
+	case KVM_IRQ_LINE:
+	case KVM_IRQ_LINE_STATUS:
+	case KVM_SIGNAL_MSI:
+	case KVM_IRQFD:
+	case KVM_GET_IRQCHIP:
+	case KVM_SET_IRQCHIP:
+	case KVM_CREATE_PIT2:
+	case KVM_GET_PIT:
+	case KVM_SET_PIT:
+	case KVM_GET_PIT2:
+	case KVM_SET_PIT2:
+	case KVM_REINJECT_CONTROL:
+		return copied(vm, command, user);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long get_lapic(struct vcpu *vcpu, void __user *user)
+{
+	struct kvm_lapic_state *state = kzalloc(sizeof(*state), GFP_KERNEL);
+	unsigned long flags;
+	long result;
+
+	if (!state)
+		return -ENOMEM;
+	spin_lock_irqsave(&vcpu->vm->irqchip->lock, flags);
+	lapic_get_state(&vcpu->irq->lapic, state);
+	spin_unlock_irqrestore(&vcpu->vm->irqchip->lock, flags);
+	result = copy_to_user(user, state, sizeof(*state)) ? -EFAULT : 0;
+	kfree(state);
+	return result;
+}
+
+static long set_lapic(struct vcpu *vcpu, void __user *user)
+{
+	struct kvm_lapic_state *state = memdup_user(user, sizeof(*state));
+	unsigned long flags;
+
+	if (IS_ERR(state))
+		return PTR_ERR(state);
+	spin_lock_irqsave(&vcpu->vm->irqchip->lock, flags);
+	lapic_set_state(&vcpu->irq->lapic, state);
+	spin_unlock_irqrestore(&vcpu->vm->irqchip->lock, flags);
+	kfree(state);
+	return 0;
+}
+
+long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int command, void __user *user)
+{
+	if (command != KVM_GET_LAPIC && command != KVM_SET_LAPIC)
+		return -ENOTTY;
+	if (!vcpu->irq)
+		return -EINVAL;
+	return command == KVM_GET_LAPIC ? get_lapic(vcpu, user) : set_lapic(vcpu, user);
+}

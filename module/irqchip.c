@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The models' surroundings: timers, messages between them, and virtual processors that have to
+ * look.
+ */
+#include "module/irqchip.h"
+
+#include <linux/slab.h>
+
+#include "module/io.h"
+#include "module/vcpu.h"
+
+/* Further than any guest waits. */
+#define LONGEST (1ull << 60)
+
+static u64 now(void *ctx)
+{
+	return ktime_get_ns();
+}
+
+/* With the lock.  A timer that runs just now sees that it came too early. */
+static void arm(struct irq_timer *timer, u64 at)
+{
+	timer->at = at;
+	if (at)
+		hrtimer_start(&timer->timer, ns_to_ktime(at), HRTIMER_MODE_ABS);
+	else
+		hrtimer_try_to_cancel(&timer->timer);
+}
+
+static bool is_due(struct irq_timer *timer)
+{
+	if (!timer->at || ktime_get_ns() < timer->at)
+		return false;
+	timer->at = 0;
+	return true;
+}
+
+static void timer_init(struct irq_timer *timer, struct irqchip *irqchip,
+                       enum hrtimer_restart (*function)(struct hrtimer *timer))
+{
+	hrtimer_init(&timer->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	timer->timer.function = function;
+	timer->irqchip = irqchip;
+}
+
+/* Local APICs */
+
+static struct irqchip *chip_of(const struct vcpu *vcpu)
+{
+	return vcpu->vm->irqchip;
+}
+
+static u64 time_of_tsc(void *ctx, u64 tsc)
+{
+	const struct vcpu *vcpu = ctx;
+	s64 left = tsc - clock_guest_tsc(vcpu);
+	u64 at = ktime_get_ns();
+
+	if (left <= 0)
+		return at;
+	if ((u64)left / tsc_khz > LONGEST / 1000000)
+		return LONGEST;
+	return at + mul_u64_u64_div_u64(left, 1000000, tsc_khz);
+}
+
+static void lapic_arm(void *ctx, u64 at)
+{
+	struct vcpu *vcpu = ctx;
+
+	arm(&vcpu->irq->timer, at);
+}
+
+static void lapic_happened(void *ctx, enum lapic_event event, u8 vector)
+{
+	struct vcpu *vcpu = ctx;
+
+	switch (event) {
+	case LAPIC_INTERRUPT:
+		vcpu_request(vcpu, VCPU_REQUEST_EVENT);
+		break;
+	case LAPIC_NMI:
+		vcpu_request(vcpu, VCPU_REQUEST_NMI);
+		break;
+	case LAPIC_INIT:
+		clear_bit(VCPU_REQUEST_SIPI, &vcpu->requests);
+		vcpu_request(vcpu, VCPU_REQUEST_INIT);
+		break;
+	case LAPIC_SIPI:
+		vcpu->sipi_vector = vector;
+		vcpu_request(vcpu, VCPU_REQUEST_SIPI);
+		break;
+	case LAPIC_SMI:
+		/* There is no system management mode. */
+		break;
+	}
+}
+
+static void lapic_sends(void *ctx, const struct irq_message *message,
+                        enum lapic_shorthand shorthand)
+{
+	struct vcpu *vcpu = ctx;
+
+	lapic_bus_send(&chip_of(vcpu)->bus, shorthand == LAPIC_NAMED ? NULL : &vcpu->irq->lapic,
+	               message, shorthand);
+}
+
+static void lapic_ended(void *ctx, u8 vector, bool level)
+{
+	struct vcpu *vcpu = ctx;
+	struct irqchip *irqchip = chip_of(vcpu);
+
+	if (!irqchip->split) {
+		ioapic_end(&irqchip->ioapic, vector, level);
+	} else if (irqchip->ends[vector / 32] >> (vector % 32) & 1) {
+		__set_bit(vector, vcpu->irq->ended);
+		vcpu_request(vcpu, VCPU_REQUEST_EVENT);
+	}
+}
+
+static const struct lapic_ops lapic_ops = {
+	.now = now,
+	.time_of_tsc = time_of_tsc,
+	.arm = lapic_arm,
+	.event = lapic_happened,
+	.send = lapic_sends,
+	.ended = lapic_ended,
+};
+
+static enum hrtimer_restart lapic_expired(struct hrtimer *timer)
+{
+	struct irq_timer *irq_timer = container_of(timer, struct irq_timer, timer);
+	struct local_irq *irq = container_of(irq_timer, struct local_irq, timer);
+	unsigned long flags;
+
+	spin_lock_irqsave(&irq_timer->irqchip->lock, flags);
+	if (is_due(irq_timer))
+		lapic_timer_expire(&irq->lapic);
+	spin_unlock_irqrestore(&irq_timer->irqchip->lock, flags);
+	return HRTIMER_NORESTART;
+}
+
+/* The other controllers */
+
+static void pic_output(void *ctx, bool high)
+{
+	struct irqchip *irqchip = ctx;
+	u32 i;
+
+	for (i = 0; i < vm_vcpu_count(irqchip->vm); i++) {
+		struct vcpu *vcpu = irqchip->vm->vcpus[i];
+
+		lapic_line(&vcpu->irq->lapic, 0, high);
+		if (high && lapic_takes_pic(&vcpu->irq->lapic))
+			vcpu_request(vcpu, VCPU_REQUEST_EVENT);
+	}
+}
+
+static void ended_at(struct irqchip *irqchip, unsigned int chip, unsigned int pin)
+{
+	int gsi = irqchip->routes ? irqchip->routes->gsi[chip][pin] : -1;
+
+	if (gsi >= 0)
+		irqfd_ended(irqchip, gsi);
+}
+
+static void pic_ended(void *ctx, unsigned int line)
+{
+	struct irqchip *irqchip = ctx;
+
+	ended_at(irqchip, line / 8, line % 8);
+	if (line == 0 && irqchip->has_pit)
+		pit_ended(&irqchip->pit);
+}
+
+static const struct pic_ops pic_ops = { .output = pic_output, .ended = pic_ended };
+
+static int ioapic_sends(void *ctx, const struct irq_message *message)
+{
+	struct irqchip *irqchip = ctx;
+
+	return lapic_bus_send(&irqchip->bus, NULL, message, LAPIC_NAMED);
+}
+
+static void ioapic_ended(void *ctx, unsigned int pin)
+{
+	struct irqchip *irqchip = ctx;
+
+	ended_at(irqchip, KVM_IRQCHIP_IOAPIC, pin);
+	/* The PC's timer is wired to pin 2, and to pin 0 by KVM's default routes. */
+	if ((pin == 0 || pin == 2) && irqchip->has_pit)
+		pit_ended(&irqchip->pit);
+}
+
+static const struct ioapic_ops ioapic_ops = { .send = ioapic_sends, .ended = ioapic_ended };
+
+static void pit_arm(void *ctx, u64 at)
+{
+	struct irqchip *irqchip = ctx;
+
+	arm(&irqchip->pit_timer, at);
+}
+
+static int pit_tick(void *ctx)
+{
+	struct irqchip *irqchip = ctx;
+	int result = irqchip_set_line(irqchip, 0, IRQ_SOURCE_PIT, true);
+
+	irqchip_set_line(irqchip, 0, IRQ_SOURCE_PIT, false);
+	return result;
+}
+
+const struct pit_ops irqchip_pit_ops = { .now = now, .arm = pit_arm, .tick = pit_tick };
+
+static enum hrtimer_restart pit_expired(struct hrtimer *timer)
+{
+	struct irq_timer *irq_timer = container_of(timer, struct irq_timer, timer);
+	struct irqchip *irqchip = irq_timer->irqchip;
+	unsigned long flags;
+
+	spin_lock_irqsave(&irqchip->lock, flags);
+	if (is_due(irq_timer))
+		pit_expire(&irqchip->pit);
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	return HRTIMER_NORESTART;
+}
+
+int irqchip_set_line(struct irqchip *irqchip, u32 gsi, unsigned int source, bool high)
+{
+	const struct route_targets targets = {
+		.pic = &irqchip->pic,
+		.ioapic = &irqchip->ioapic,
+		.bus = &irqchip->bus,
+	};
+
+	return irqchip->routes ? route_set(irqchip->routes, &targets, gsi, source, high)
+	                       : IRQ_IGNORED;
+}
+
+static int set_default_routes(struct irqchip *irqchip)
+{
+	struct kvm_irq_routing_entry *entries;
+	int error = 0;
+
+	entries = kcalloc(ROUTE_DEFAULTS, sizeof(*entries), GFP_KERNEL);
+	irqchip->routes = kvzalloc(route_size(ROUTE_DEFAULTS), GFP_KERNEL_ACCOUNT);
+	if (!entries || !irqchip->routes) {
+		error = -ENOMEM;
+	} else {
+		route_defaults(entries);
+		if (!route_build(irqchip->routes, entries, ROUTE_DEFAULTS, irqchip->format))
+			error = -EINVAL;
+	}
+	kfree(entries);
+	return error;
+}
+
+/* With vm->lock. */
+int irqchip_create(struct vm *vm, bool split, u32 pins)
+{
+	struct irqchip *irqchip;
+	int error = 0;
+
+	if (vm->irqchip)
+		return -EEXIST;
+	if (vm->vcpu_count)
+		return -EINVAL;
+	irqchip = kvzalloc(sizeof(*irqchip), GFP_KERNEL_ACCOUNT);
+	if (!irqchip)
+		return -ENOMEM;
+	irqchip->vm = vm;
+	irqchip->split = split;
+	irqchip->pins = pins;
+	irqchip->format = (split ? 0 : ROUTE_CHIPS) | ROUTE_EXTENDED;
+	irqchip->bus.lapics = irqchip->lapics;
+	irqchip->bus.count = VM_VCPU_ID_MAX;
+	spin_lock_init(&irqchip->lock);
+	INIT_LIST_HEAD(&irqchip->fds);
+	timer_init(&irqchip->pit_timer, irqchip, pit_expired);
+	pic_init(&irqchip->pic, &pic_ops, irqchip);
+	ioapic_init(&irqchip->ioapic, &ioapic_ops, irqchip);
+	if (!split)
+		error = set_default_routes(irqchip);
+	if (error) {
+		kvfree(irqchip->routes);
+		kvfree(irqchip);
+		return error;
+	}
+	smp_store_release(&vm->irqchip, irqchip);
+	return 0;
+}
+
+void irqchip_free(struct vm *vm)
+{
+	struct irqchip *irqchip = vm->irqchip;
+
+	if (!irqchip)
+		return;
+	hrtimer_cancel(&irqchip->pit_timer.timer);
+	kvfree(irqchip->routes);
+	kvfree(irqchip);
+	vm->irqchip = NULL;
+}
+
+static u32 lapic_features(const struct irqchip *irqchip)
+{
+	u32 features = irqchip->wide_ids ? LAPIC_WIDE_IDS : 0;
+
+	if (!(irqchip->vm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED))
+		features |= LAPIC_LINT0_OPEN;
+	return features;
+}
+
+int irqchip_add_vcpu(struct vcpu *vcpu)
+{
+	struct irqchip *irqchip = chip_of(vcpu);
+	unsigned long flags;
+
+	if (!irqchip)
+		return 0;
+	vcpu->irq = kzalloc(sizeof(*vcpu->irq), GFP_KERNEL_ACCOUNT);
+	if (!vcpu->irq)
+		return -ENOMEM;
+	timer_init(&vcpu->irq->timer, irqchip, lapic_expired);
+	spin_lock_irqsave(&irqchip->lock, flags);
+	lapic_init(&vcpu->irq->lapic, &lapic_ops, vcpu, vcpu->id, vcpu->id == vcpu->vm->boot_id,
+	           lapic_features(irqchip));
+	vcpu->irq->lapic.ends = irqchip->split ? irqchip->ends : irqchip->ioapic.vectors;
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	vcpu->apic_base = vcpu->irq->lapic.base;
+	if (vcpu->id != vcpu->vm->boot_id)
+		vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;
+	return 0;
+}
+
+/* Messages reach it from now on. */
+void irqchip_publish_vcpu(struct vcpu *vcpu)
+{
+	struct irqchip *irqchip = chip_of(vcpu);
+	unsigned long flags;
+
+	if (!irqchip)
+		return;
+	spin_lock_irqsave(&irqchip->lock, flags);
+	irqchip->lapics[vcpu->id] = &vcpu->irq->lapic;
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+}
+
+/* Nothing sends to it any more. */
+void irqchip_free_vcpu(struct vcpu *vcpu)
+{
+	if (!vcpu->irq)
+		return;
+	hrtimer_cancel(&vcpu->irq->timer.timer);
+	kfree(vcpu->irq);
+}
+
+void irqchip_set_features(struct vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *entry = cpuid_find(&vcpu->cpuid, 1, 0);
+	struct irqchip *irqchip = chip_of(vcpu);
+	u32 ecx = entry ? entry->ecx : 0;
+	struct lapic *lapic;
+	unsigned long flags;
+
+	if (!irqchip)
+		return;
+	lapic = &vcpu->irq->lapic;
+	spin_lock_irqsave(&irqchip->lock, flags);
+	lapic->features &= ~(u32)(LAPIC_HAS_X2 | LAPIC_HAS_TSC_DEADLINE);
+	lapic->features |=
+		(ecx >> 21 & 1 ? LAPIC_HAS_X2 : 0) | (ecx >> 24 & 1 ? LAPIC_HAS_TSC_DEADLINE : 0);
+	lapic->physical_bits = cpuid_address_bits(&vcpu->cpuid);
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+}
+
+/* Registers.  With the lock. */
+
+static bool port_read(struct irqchip *irqchip, u16 port, u8 *value)
+{
+	return pic_read(&irqchip->pic, port, value) ||
+	       (irqchip->has_pit && pit_read(&irqchip->pit, port, value));
+}
+
+static bool port_write(struct irqchip *irqchip, u16 port, u8 value)
+{
+	return pic_write(&irqchip->pic, port, value) ||
+	       (irqchip->has_pit && pit_write(&irqchip->pit, port, value));
+}
+
+static bool read_locked(struct vcpu *vcpu, enum io_space space, u64 address, void *data,
+                        unsigned int size)
+{
+	struct irqchip *irqchip = chip_of(vcpu);
+	u64 offset = address - (vcpu->irq->lapic.base & PAGE_MASK);
+	u32 value;
+
+	if (space == IO_PORT)
+		return !irqchip->split && size == 1 && port_read(irqchip, address, data);
+	if (offset < PAGE_SIZE)
+		return lapic_mmio_read(&vcpu->irq->lapic, offset, size, data);
+	if (irqchip->split || address - IOAPIC_BASE >= IOAPIC_BYTES)
+		return false;
+	value = ioapic_read(&irqchip->ioapic, (address - IOAPIC_BASE) & ~3ull) >> (address % 4 * 8);
+	memset(data, 0, size);
+	memcpy(data, &value, min(size, 4u));
+	return true;
+}
+
+static bool write_locked(struct vcpu *vcpu, enum io_space space, u64 address, const void *data,
+                         unsigned int size)
+{
+	struct irqchip *irqchip = chip_of(vcpu);
+	u64 offset = address - (vcpu->irq->lapic.base & PAGE_MASK);
+	u32 value = 0;
+
+	if (space == IO_PORT)
+		return !irqchip->split && size == 1 &&
+		       port_write(irqchip, address, *(const u8 *)data);
+	if (offset < PAGE_SIZE)
+		return lapic_mmio_write(&vcpu->irq->lapic, offset, size, data);
+	if (irqchip->split || address - IOAPIC_BASE >= IOAPIC_BYTES)
+		return false;
+	memcpy(&value, data, min(size, 4u));
+	/* Its index is a byte; the window is written whole. */
+	if (address % 4 == 0)
+		ioapic_write(&irqchip->ioapic, address - IOAPIC_BASE, value);
+	return true;
+}
+
+bool irqchip_read(struct vcpu *vcpu, enum io_space space, u64 address, void *data,
+                  unsigned int size)
+{
+	unsigned long flags;
+	bool result;
+
+	if (!chip_of(vcpu))
+		return false;
+	spin_lock_irqsave(&chip_of(vcpu)->lock, flags);
+	result = read_locked(vcpu, space, address, data, size);
+	spin_unlock_irqrestore(&chip_of(vcpu)->lock, flags);
+	return result;
+}
+
+bool irqchip_write(struct vcpu *vcpu, enum io_space space, u64 address, const void *data,
+                   unsigned int size)
+{
+	unsigned long flags;
+	bool result;
+
+	if (!chip_of(vcpu))
+		return false;
+	spin_lock_irqsave(&chip_of(vcpu)->lock, flags);
+	result = write_locked(vcpu, space, address, data, size);
+	spin_unlock_irqrestore(&chip_of(vcpu)->lock, flags);
+	return result;
+}

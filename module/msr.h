@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * MSRs that only keep a value, as a table.  Pure.  What has an effect is in msr.c.
+ */
+#ifndef MODULE_MSR_H
+#define MODULE_MSR_H
+
+#include "module/port.h"
+
+#define MSR_VALUES 224u
+
+/* One value for each stored MSR, in the order of the table. */
+struct msr_values {
+	uint64_t value[MSR_VALUES];
+};
+
+enum msr_answer {
+	MSR_OK,
+	MSR_FAULT,    /* #GP(0) */
+	MSR_UNKNOWN,  /* not one of these */
+	MSR_FILTERED, /* the VMM wants to be asked */
+};
+
+void msr_values_reset(struct msr_values *values);
+enum msr_answer msr_values_read(const struct msr_values *values, uint32_t index, uint64_t *ret);
+/* `by_host`: the VMM may set what the guest cannot write. */
+enum msr_answer msr_values_write(struct msr_values *values, uint32_t index, uint64_t value,
+                                 bool by_host);
+
+/* Machine check: how many banks there are, and what is set where they are set up. */
+void msr_values_setup_mce(struct msr_values *values, uint64_t capability);
+
+/* Entry `n` of the list of MSRs that make up a guest's state; false behind the last. */
+bool msr_list(unsigned int n, uint32_t *ret_index);
+/* The same of those that say what the processor can do. */
+bool msr_feature_list(unsigned int n, uint32_t *ret_index);
+
+#endif

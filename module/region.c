@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * KVM_SET_USER_MEMORY_REGION.  A slot that changes is first out of the table, so that no fault
+ * finds it, then out of the guest, and only then gone.
+ */
+#include <linux/slab.h>
+
+#include "module/vm.h"
+
+static int new_bitmap(struct guest_slot *slot, bool all_set)
+{
+	u64 words = slot_dirty_words(&slot->slot), rest = slot_pages(&slot->slot) % 64;
+	u64 *dirty = kvcalloc(words, sizeof(u64), GFP_KERNEL_ACCOUNT);
+
+	if (!dirty)
+		return -ENOMEM;
+	if (all_set) {
+		memset(dirty, 0xff, words * sizeof(u64));
+		if (rest)
+			dirty[words - 1] = (1ull << rest) - 1;
+	}
+	slot->slot.dirty = dirty;
+	return 0;
+}
+
+static void take_from_guest(struct vm *vm, struct slot *slot)
+{
+	mutex_lock(&vm->map_lock);
+	memory_change(vm, slot->guest, slot->size, SILL_CHANGE_UNMAP);
+	mutex_unlock(&vm->map_lock);
+}
+
+static void free_slot(struct guest_slot *slot)
+{
+	mmu_interval_notifier_remove(&slot->notifier);
+	kvfree(slot->slot.dirty);
+	kfree(slot);
+}
+
+static int create(struct vm *vm, const struct kvm_userspace_memory_region *region)
+{
+	struct guest_slot *slot;
+	int error;
+
+	if (!access_ok((void __user *)region->userspace_addr, region->memory_size))
+		return -EINVAL;
+	slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
+	if (!slot)
+		return -ENOMEM;
+	slot->vm = vm;
+	slot->slot.id = region->slot;
+	slot->slot.flags = region->flags;
+	slot->slot.guest = region->guest_phys_addr;
+	slot->slot.size = region->memory_size;
+	slot->slot.user = region->userspace_addr;
+	if (region->flags & KVM_MEM_LOG_DIRTY_PAGES) {
+		error = new_bitmap(slot, vm->dirty_initially_set);
+		if (error)
+			goto free;
+	}
+	error = mmu_interval_notifier_insert(&slot->notifier, vm->mm, slot->slot.user,
+	                                     slot->slot.size, &memory_notifier_ops);
+	if (error)
+		goto free;
+	slot_insert(&vm->slots, &slot->slot);
+	return 0;
+free:
+	kvfree(slot->slot.dirty);
+	kfree(slot);
+	return error;
+}
+
+/* The dirty log of a slot begins or ends. */
+static int set_flags(struct vm *vm, struct guest_slot *slot, u32 flags)
+{
+	u64 *bitmap = slot->slot.dirty;
+	int error;
+
+	if (flags & KVM_MEM_LOG_DIRTY_PAGES) {
+		error = new_bitmap(slot, vm->dirty_initially_set);
+		if (error)
+			return error;
+		slot->slot.flags = flags;
+		/* What is all set already may be written until it is cleared. */
+		if (!vm->dirty_initially_set) {
+			mutex_lock(&vm->map_lock);
+			memory_change(vm, slot->slot.guest, slot->slot.size, SILL_CHANGE_SPLIT);
+			mutex_unlock(&vm->map_lock);
+		}
+		return 0;
+	}
+	/* Unmapped, it comes back in large pages. */
+	mutex_lock(&vm->map_lock);
+	memory_change(vm, slot->slot.guest, slot->slot.size, SILL_CHANGE_UNMAP);
+	slot->slot.dirty = NULL;
+	slot->slot.flags = flags;
+	mutex_unlock(&vm->map_lock);
+	kvfree(bitmap);
+	return 0;
+}
+
+int region_set(struct vm *vm, const struct kvm_userspace_memory_region *region)
+{
+	struct slot *old;
+	int error = 0;
+
+	down_write(&vm->slots_lock);
+	switch (slot_plan(&vm->slots, region, &old)) {
+	case SLOT_NOTHING:
+		break;
+	case SLOT_CREATE:
+		error = create(vm, region);
+		break;
+	case SLOT_MOVE:
+	case SLOT_DELETE:
+		slot_remove(&vm->slots, old);
+		take_from_guest(vm, old);
+		free_slot(container_of(old, struct guest_slot, slot));
+		if (region->memory_size)
+			error = create(vm, region);
+		break;
+	case SLOT_FLAGS:
+		error = set_flags(vm, container_of(old, struct guest_slot, slot), region->flags);
+		break;
+	case -EEXIST:
+		error = -EEXIST;
+		break;
+	default:
+		error = -EINVAL;
+		break;
+	}
+	up_write(&vm->slots_lock);
+	return error;
+}
+
+/* At the end of a machine, whose session is gone. */
+void region_free_all(struct vm *vm)
+{
+	while (vm->slots.count) {
+		struct slot *slot = vm->slots.slots[vm->slots.count - 1];
+
+		vm->slots.count--;
+		free_slot(container_of(slot, struct guest_slot, slot));
+	}
+}

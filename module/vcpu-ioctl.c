@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A virtual processor's ioctls, and the pages that it shares with the VMM.
+ */
+#include <linux/fs.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "module/hypercall.h"
+#include "module/irqchip.h"
+#include "module/vcpu.h"
+
+/* KVM_GET_MSRS, KVM_SET_MSRS: returns how many were done, up to the first that is not there. */
+static long transfer_msrs(struct vcpu *vcpu, struct kvm_msrs __user *user, bool set)
+{
+	struct kvm_msr_entry entry;
+	u32 count, i;
+
+	if (get_user(count, &user->nmsrs))
+		return -EFAULT;
+	if (count > 256)
+		return -E2BIG;
+	for (i = 0; i < count; i++) {
+		if (copy_from_user(&entry, &user->entries[i], sizeof(entry)))
+			return -EFAULT;
+		if (set ? msr_write(vcpu, entry.index, entry.data, true)
+		        : msr_read(vcpu, entry.index, true, &entry.data))
+			break;
+		if (!set && copy_to_user(&user->entries[i], &entry, sizeof(entry)))
+			return -EFAULT;
+	}
+	return i;
+}
+
+static long set_signal_mask(struct vcpu *vcpu, struct kvm_signal_mask __user *user)
+{
+	u32 length;
+
+	if (!user) {
+		vcpu->has_signal_mask = false;
+		return 0;
+	}
+	if (get_user(length, &user->len))
+		return -EFAULT;
+	if (length != sizeof(sigset_t))
+		return -EINVAL;
+	if (copy_from_user(&vcpu->signal_mask, user->sigset, sizeof(sigset_t)))
+		return -EFAULT;
+	sigdelsetmask(&vcpu->signal_mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	vcpu->has_signal_mask = true;
+	return 0;
+}
+
+static long get_xsave(struct vcpu *vcpu, void __user *user)
+{
+	void *buffer = kzalloc(sizeof(struct kvm_xsave), GFP_KERNEL);
+	long result;
+
+	if (!buffer)
+		return -ENOMEM;
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, buffer, sizeof(struct kvm_xsave),
+	                               vcpu->fpu.fpstate->user_xfeatures, 0);
+	result = copy_to_user(user, buffer, sizeof(struct kvm_xsave)) ? -EFAULT : 0;
+	kfree(buffer);
+	return result;
+}
+
+static long set_xsave(struct vcpu *vcpu, void __user *user)
+{
+	void *buffer = memdup_user(user, sizeof(struct kvm_xsave));
+	u32 pkru = 0;
+	long result;
+
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	result = fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, buffer, cpuid_host_xcr0(), &pkru);
+	kfree(buffer);
+	return result;
+}
+
+static long set_xcrs(struct vcpu *vcpu, const struct kvm_xcrs *xcrs)
+{
+	u32 i;
+
+	if (xcrs->nr_xcrs > KVM_MAX_XCRS || xcrs->flags)
+		return -EINVAL;
+	for (i = 0; i < xcrs->nr_xcrs; i++) {
+		if (xcrs->xcrs[i].xcr == 0)
+			return vcpu_set_xcr0(vcpu, xcrs->xcrs[i].value);
+	}
+	return 0;
+}
+
+static long set_mp_state(struct vcpu *vcpu, const struct kvm_mp_state *state)
+{
+	switch (state->mp_state) {
+	case KVM_MP_STATE_RUNNABLE:
+		break;
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_HALTED:
+		/* Without an APIC here nothing would ever wake it. */
+		if (!vcpu->irq)
+			return -EINVAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+	vcpu->mp_state = state->mp_state;
+	return 0;
+}
+
+static long interrupt(struct vcpu *vcpu, const struct kvm_interrupt *interrupt)
+{
+	if (interrupt->irq > 255)
+		return -EINVAL;
+	/* The 8259A is here. */
+	if (vcpu->irq && !vcpu->vm->irqchip->split)
+		return -ENXIO;
+	if (vcpu->events.interrupt_pending)
+		return -EEXIST;
+	vcpu->events.interrupt = interrupt->irq;
+	vcpu->events.interrupt_pending = true;
+	return 0;
+}
+
+union argument {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_sregs2 sregs2;
+	struct kvm_fpu fpu;
+	struct kvm_xcrs xcrs;
+	struct kvm_debugregs debugregs;
+	struct kvm_vcpu_events events;
+	struct kvm_mp_state mp_state;
+	struct kvm_guest_debug debug;
+	struct kvm_interrupt interrupt;
+	struct kvm_translation translation;
+	struct kvm_vapic_addr vapic;
+	u64 number;
+};
+
+/* ioctls that give a structure; -ENOTTY for others. */
+static long getter(struct vcpu *vcpu, unsigned int command, union argument *argument)
+{
+	switch (command) {
+	case KVM_GET_REGS:
+		vcpu_get_regs(vcpu, &argument->regs);
+		return 0;
+	case KVM_GET_SREGS:
+		vcpu_get_sregs(vcpu, &argument->sregs);
+		return 0;
+	case KVM_GET_SREGS2:
+		vcpu_get_sregs2(vcpu, &argument->sregs2);
+		return 0;
+	case KVM_GET_FPU:
+		return vcpu_get_fpu(vcpu, &argument->fpu);
+	case KVM_GET_XCRS:
+		argument->xcrs.nr_xcrs = 1;
+		argument->xcrs.xcrs[0].value = vcpu->xcr0;
+		return 0;
+	case KVM_GET_DEBUGREGS:
+		vcpu_get_debugregs(vcpu, &argument->debugregs);
+		return 0;
+	case KVM_GET_VCPU_EVENTS:
+		vcpu_get_events(vcpu, &argument->events);
+		return 0;
+	case KVM_GET_MP_STATE:
+		argument->mp_state.mp_state = vcpu->mp_state;
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* ioctls that take one; -ENOTTY for others. */
+static long setter(struct vcpu *vcpu, unsigned int command, const union argument *argument)
+{
+	switch (command) {
+	case KVM_SET_REGS:
+		vcpu_set_regs(vcpu, &argument->regs);
+		return 0;
+	case KVM_SET_SREGS:
+		return vcpu_set_sregs(vcpu, &argument->sregs);
+	case KVM_SET_SREGS2:
+		return vcpu_set_sregs2(vcpu, &argument->sregs2);
+	case KVM_SET_FPU:
+		return vcpu_set_fpu(vcpu, &argument->fpu);
+	case KVM_SET_XCRS:
+		return set_xcrs(vcpu, &argument->xcrs);
+	case KVM_SET_DEBUGREGS:
+		return vcpu_set_debugregs(vcpu, &argument->debugregs);
+	case KVM_SET_VCPU_EVENTS:
+		return vcpu_set_events(vcpu, &argument->events);
+	case KVM_SET_MP_STATE:
+		return set_mp_state(vcpu, &argument->mp_state);
+	case KVM_SET_GUEST_DEBUG:
+		return vcpu_set_guest_debug(vcpu, &argument->debug);
+	case KVM_INTERRUPT:
+		return interrupt(vcpu, &argument->interrupt);
+	/* A guest's TPR is the processor's own: there is no page for it to be switched on. */
+	case KVM_SET_VAPIC_ADDR:
+		return argument->vapic.vapic_addr ? -EINVAL : 0;
+	case KVM_X86_SETUP_MCE:
+		return msr_setup_mce(vcpu, argument->number);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* By the direction that the ioctl's number says. */
+static long with_structure(struct vcpu *vcpu, unsigned int command, void __user *user)
+{
+	union argument *argument;
+	size_t size = _IOC_SIZE(command);
+	long result;
+
+	if (size == 0 || size > sizeof(*argument))
+		return -ENOTTY;
+	argument = kzalloc(sizeof(*argument), GFP_KERNEL);
+	if (!argument)
+		return -ENOMEM;
+	if ((_IOC_DIR(command) & _IOC_WRITE) && copy_from_user(argument, user, size))
+		result = -EFAULT;
+	else if (_IOC_DIR(command) & _IOC_READ)
+		result = getter(vcpu, command, argument);
+	else
+		result = setter(vcpu, command, argument);
+	if (result == 0 && (_IOC_DIR(command) & _IOC_READ) && copy_to_user(user, argument, size))
+		result = -EFAULT;
+	kfree(argument);
+	return result;
+}
+
+static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long argument)
+{
+	void __user *user = (void __user *)argument;
+
+	switch (command) {
+	case KVM_RUN:
+		return argument ? -EINVAL : vcpu_run(vcpu);
+	case KVM_GET_MSRS:
+		return transfer_msrs(vcpu, user, false);
+	case KVM_SET_MSRS:
+		return transfer_msrs(vcpu, user, true);
+	case KVM_SET_CPUID:
+		return cpuid_put_old(vcpu, user);
+	case KVM_SET_CPUID2:
+		return cpuid_put(vcpu, user);
+	case KVM_GET_CPUID2:
+		return cpuid_get(vcpu, user);
+	case KVM_SET_SIGNAL_MASK:
+		return set_signal_mask(vcpu, user);
+	case KVM_NMI:
+		if (vcpu->events.nmi_pending < 2)
+			vcpu->events.nmi_pending++;
+		return 0;
+	case KVM_GET_XSAVE:
+	case KVM_GET_XSAVE2:
+		return get_xsave(vcpu, user);
+	case KVM_SET_XSAVE:
+		return set_xsave(vcpu, user);
+	case KVM_GET_TSC_KHZ:
+		return tsc_khz;
+	/* Only the processor's own rate. */
+	case KVM_SET_TSC_KHZ:
+		return argument == 0 || argument == tsc_khz ? 0 : -EINVAL;
+	case KVM_KVMCLOCK_CTRL:
+		return clock_pause(vcpu);
+	case KVM_GET_LAPIC:
+	case KVM_SET_LAPIC:
+		return irqchip_vcpu_ioctl(vcpu, command, user);
+	default:
+		return with_structure(vcpu, command, user);
+	}
+}
+
+static long vcpu_ioctl(struct file *file, unsigned int command, unsigned long argument)
+{
+	struct vcpu *vcpu = file->private_data;
+	long result;
+
+	if (current->mm != vcpu->vm->mm)
+		return -EIO;
+	if (_IOC_TYPE(command) != KVMIO)
+		return -ENOTTY;
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	result = locked_ioctl(vcpu, command, argument);
+	mutex_unlock(&vcpu->mutex);
+	return result;
+}
+
+static vm_fault_t page_fault(struct vm_fault *fault)
+{
+	struct vcpu *vcpu = fault->vma->vm_file->private_data;
+
+	switch (fault->pgoff) {
+	case 0:
+		fault->page = vcpu->run_page;
+		break;
+	case KVM_PIO_PAGE_OFFSET:
+		fault->page = vcpu->pio_page;
+		break;
+	case KVM_COALESCED_MMIO_PAGE_OFFSET:
+		fault->page = vcpu->vm->coalesced;
+		break;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+	get_page(fault->page);
+	return 0;
+}
+
+static const struct vm_operations_struct mapping = { .fault = page_fault };
+
+static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &mapping;
+	return 0;
+}
+
+static int vcpu_release(struct inode *inode, struct file *file)
+{
+	struct vcpu *vcpu = file->private_data;
+
+	vm_put(vcpu->vm);
+	return 0;
+}
+
+const struct file_operations vcpu_file_operations = {
+	.owner = THIS_MODULE,
+	.release = vcpu_release,
+	.unlocked_ioctl = vcpu_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = vcpu_mmap,
+	.llseek = noop_llseek,
+};

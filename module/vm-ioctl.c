@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A machine's ioctls.  Arguments are copied once and then checked.
+ */
+#include <linux/fs.h>
+#include <linux/sched/mm.h>
+#include <linux/uaccess.h>
+
+#include "include/sill/device.h"
+#include "module/hypercall.h"
+#include "module/io.h"
+#include "module/irqchip.h"
+#include "module/msr-filter.h"
+#include "module/vcpu.h"
+
+static long set_tss_address(struct vm *vm, u64 address)
+{
+	/* Three pages for Intel's real mode, which AMD-V does not need. */
+	if (address > UINT_MAX - 3 * PAGE_SIZE)
+		return -EINVAL;
+	vm->tss_address = address;
+	return 0;
+}
+
+static long set_identity_address(struct vm *vm, const u64 __user *user)
+{
+	u64 address;
+	long result = 0;
+
+	if (copy_from_user(&address, user, sizeof(address)))
+		return -EFAULT;
+	mutex_lock(&vm->lock);
+	if (vm->vcpu_count)
+		result = -EINVAL;
+	else
+		vm->identity_address = address;
+	mutex_unlock(&vm->lock);
+	return result;
+}
+
+static long set_boot_id(struct vm *vm, u32 id)
+{
+	long result = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->vcpu_count)
+		result = -EBUSY;
+	else
+		vm->boot_id = id;
+	mutex_unlock(&vm->lock);
+	return result;
+}
+
+static long split_irqchip(struct vm *vm, u64 pins)
+{
+	long result;
+
+	if (pins > ROUTE_MAX)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	result = irqchip_create(vm, true, pins);
+	mutex_unlock(&vm->lock);
+	return result;
+}
+
+/* Identifications of 32 bits in MSIs and in KVM_GET_LAPIC. */
+static long set_x2apic_format(struct vm *vm, u64 value)
+{
+	struct irqchip *irqchip = smp_load_acquire(&vm->irqchip);
+	unsigned long flags;
+
+	if (value & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
+		return -EINVAL;
+	if (!irqchip)
+		return -ENXIO;
+	spin_lock_irqsave(&irqchip->lock, flags);
+	if (value & KVM_X2APIC_API_USE_32BIT_IDS) {
+		irqchip->format |= ROUTE_WIDE_MSI;
+		irqchip->wide_ids = true;
+	}
+	if (value & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+		irqchip->bus.narrow_is_id = true;
+	spin_unlock_irqrestore(&irqchip->lock, flags);
+	return 0;
+}
+
+static long enable(struct vm *vm, const struct kvm_enable_cap *capability)
+{
+	u64 value = capability->args[0];
+
+	if (capability->flags)
+		return -EINVAL;
+	switch (capability->cap) {
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		if ((value &
+		     ~(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)) ||
+		    value == KVM_DIRTY_LOG_INITIALLY_SET)
+			return -EINVAL;
+		down_write(&vm->slots_lock);
+		vm->manual_dirty_log = value & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+		vm->dirty_initially_set = value & KVM_DIRTY_LOG_INITIALLY_SET;
+		up_write(&vm->slots_lock);
+		return 0;
+	case KVM_CAP_SPLIT_IRQCHIP:
+		return split_irqchip(vm, value);
+	case KVM_CAP_X2APIC_API:
+		return set_x2apic_format(vm, value);
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		if (value & ~(u64)(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
+		                   KVM_MSR_EXIT_REASON_FILTER))
+			return -EINVAL;
+		WRITE_ONCE(vm->user_msr, value);
+		return 0;
+	case KVM_CAP_DISABLE_QUIRKS2:
+		if (value & ~(u64)kvm_capability(KVM_CAP_DISABLE_QUIRKS2))
+			return -EINVAL;
+		fallthrough;
+	case KVM_CAP_DISABLE_QUIRKS:
+		vm->disabled_quirks = value;
+		return 0;
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		vm->exception_payload = value;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static long get_session(struct vm *vm, void __user *user)
+{
+	struct sill_session_stats *stats = kzalloc(sizeof(*stats), GFP_KERNEL);
+	s64 result;
+
+	if (!stats)
+		return -ENOMEM;
+	result = hypercall_errno(hypercall_patient(SILL_CALL_SESSION, vm->session,
+	                                           virt_to_phys(stats), sizeof(*stats), 0));
+	if (result >= 0)
+		result = copy_to_user(user, stats, sizeof(*stats)) ? -EFAULT : 0;
+	kfree(stats);
+	return result;
+}
+
+static int take_range(struct msr_filter *filter, const struct kvm_msr_filter_range *from)
+{
+	struct msr_filter_range *range = &filter->ranges[filter->count];
+
+	if (from->flags & ~(u32)(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE))
+		return -EINVAL;
+	if (!from->nmsrs)
+		return 0;
+	if (!from->flags || from->nmsrs > 8 * KVM_MSR_FILTER_MAX_BITMAP_SIZE)
+		return -EINVAL;
+	if (copy_from_user(range->bitmap, (void __user *)from->bitmap,
+	                   DIV_ROUND_UP(from->nmsrs, 8)))
+		return -EFAULT;
+	range->flags = from->flags;
+	range->base = from->base;
+	range->count = from->nmsrs;
+	filter->count++;
+	return 0;
+}
+
+static long set_filter(struct vm *vm, const struct kvm_msr_filter *argument)
+{
+	struct msr_filter *filter, *old;
+	unsigned int i;
+	int error = 0;
+
+	if (argument->flags & ~(u32)KVM_MSR_FILTER_DEFAULT_DENY)
+		return -EINVAL;
+	filter = kvzalloc(struct_size(filter, ranges, KVM_MSR_FILTER_MAX_RANGES),
+	                  GFP_KERNEL_ACCOUNT);
+	if (!filter)
+		return -ENOMEM;
+	filter->allow = !(argument->flags & KVM_MSR_FILTER_DEFAULT_DENY);
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES && !error; i++)
+		error = take_range(filter, &argument->ranges[i]);
+	/* To deny everything and to name nothing makes no sense. */
+	if (!error && !filter->allow && !filter->count)
+		error = -EINVAL;
+	if (error) {
+		kvfree(filter);
+		return error;
+	}
+	mutex_lock(&vm->lock);
+	old = rcu_replace_pointer(vm->filter, filter, lockdep_is_held(&vm->lock));
+	mutex_unlock(&vm->lock);
+	synchronize_rcu();
+	kvfree(old);
+	return 0;
+}
+
+static long set_filter_from(struct vm *vm, void __user *user)
+{
+	struct kvm_msr_filter *argument = memdup_user(user, sizeof(*argument));
+	long result;
+
+	if (IS_ERR(argument))
+		return PTR_ERR(argument);
+	result = set_filter(vm, argument);
+	kfree(argument);
+	return result;
+}
+
+/* The ioctls that take a structure: `argument` is a copy of it. */
+static long with_structure(struct vm *vm, unsigned int command, const void *argument)
+{
+	switch (command) {
+	case KVM_SET_USER_MEMORY_REGION:
+		return region_set(vm, argument);
+	case KVM_GET_DIRTY_LOG:
+		return dirty_get(vm, argument);
+	case KVM_CLEAR_DIRTY_LOG:
+		return dirty_clear(vm, argument);
+	case KVM_SET_CLOCK:
+		return clock_set(vm, argument);
+	case KVM_IOEVENTFD:
+		return io_set_watch(vm, argument);
+	case KVM_REGISTER_COALESCED_MMIO:
+		return io_set_zone(vm, argument, true);
+	case KVM_UNREGISTER_COALESCED_MMIO:
+		return io_set_zone(vm, argument, false);
+	case KVM_ENABLE_CAP:
+		return enable(vm, argument);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long copied(struct vm *vm, unsigned int command, void __user *user)
+{
+	union {
+		struct kvm_userspace_memory_region region;
+		struct kvm_dirty_log log;
+		struct kvm_clear_dirty_log clear;
+		struct kvm_clock_data clock;
+		struct kvm_enable_cap capability;
+		struct kvm_ioeventfd watch;
+		struct kvm_coalesced_mmio_zone zone;
+	} argument = {};
+
+	if (_IOC_SIZE(command) > sizeof(argument))
+		return -ENOTTY;
+	if (copy_from_user(&argument, user, _IOC_SIZE(command)))
+		return -EFAULT;
+	return with_structure(vm, command, &argument);
+}
+
+long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
+{
+	struct vm *vm = file->private_data;
+	void __user *user = (void __user *)argument;
+	struct kvm_clock_data clock = {};
+	long result;
+
+	if (current->mm != vm->mm)
+		return -EIO;
+	switch (command) {
+	case KVM_CREATE_VCPU:
+		return argument > UINT_MAX ? -EINVAL : vcpu_create(vm, argument);
+	case KVM_CHECK_EXTENSION:
+		return kvm_capability(argument);
+	case KVM_SET_TSS_ADDR:
+		return set_tss_address(vm, argument);
+	case KVM_SET_IDENTITY_MAP_ADDR:
+		return set_identity_address(vm, user);
+	case KVM_SET_BOOT_CPU_ID:
+		return set_boot_id(vm, argument);
+	/* There are no shadow page tables to limit. */
+	case KVM_SET_NR_MMU_PAGES:
+		return argument < 64 ? -EINVAL : 0;
+	case KVM_X86_SET_MSR_FILTER:
+		return set_filter_from(vm, user);
+	case KVM_GET_CLOCK:
+		result = clock_get(vm, &clock);
+		return result ? result : copy_to_user(user, &clock, sizeof(clock)) ? -EFAULT : 0;
+	case SILL_GET_SESSION:
+		return get_session(vm, user);
+	default:
+		result = irqchip_vm_ioctl(vm, command, user);
+		return result == -ENOTTY ? copied(vm, command, user) : result;
+	}
+}

@@ -8,6 +8,7 @@ help:
 	@echo 'make bench        measure against peers; results in build/bench'
 	@echo 'make lint         warnings, clang-format, clang-tidy, cppcheck, man pages'
 	@echo 'make fuzz         fuzz every parser (SECONDS_EACH=600)'
+	@echo 'make conformance  /dev/kvm of the module, in the emulated PC'
 	@echo 'make soak         random crashes and faults for an hour'
 	@echo 'make install      to PREFIX ($(PREFIX)) under DESTDIR'
 	@echo 'make clean        remove what was built, keep downloads and sample machines'
@@ -41,6 +42,10 @@ soak:
 	@build-aux/deps.sh build run image far test
 	@tests/soak.sh
 
+conformance: build
+	@build-aux/deps.sh build test
+	@meson test -C $(BUILD) --no-rebuild --suite kvm --print-errorlogs
+
 install: build
 	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --quiet
@@ -48,5 +53,5 @@ install: build
 clean:
 	rm -rf build/release build/asan build/fuzz build/lint
 
-.PHONY: help build run test bench lint fuzz soak install clean
+.PHONY: help build run test bench lint fuzz conformance soak install clean
 .DEFAULT_GOAL := help

@@ -113,8 +113,8 @@ void slot_insert(struct slot_table *table, struct slot *slot)
 {
 	uint32_t at = place(table, slot->guest);
 
-	memmove(table->slots + at + 1, table->slots + at,
-	        (table->count - at) * sizeof(table->slots[0]));
+	for (uint32_t i = table->count; i > at; i--)
+		table->slots[i] = table->slots[i - 1];
 	table->slots[at] = slot;
 	table->count++;
 }
@@ -126,8 +126,8 @@ void slot_remove(struct slot_table *table, const struct slot *slot)
 	if (at == table->count || table->slots[at] != slot)
 		return;
 	table->count--;
-	memmove(table->slots + at, table->slots + at + 1,
-	        (table->count - at) * sizeof(table->slots[0]));
+	for (uint32_t i = at; i < table->count; i++)
+		table->slots[i] = table->slots[i + 1];
 }
 
 unsigned int slot_level(const struct slot *slot, uint64_t guest, unsigned int level)

@@ -82,12 +82,12 @@ static bool add_memory(struct machine *machine, uint32_t slot, uint32_t flags, u
 
 static bool set_cpuid(const struct machine *machine)
 {
+	/* struct kvm_cpuid2 with room. */
 	static struct {
-		struct kvm_cpuid2 head;
+		uint32_t nent, padding;
 		struct kvm_cpuid_entry2 entries[128];
-	} cpuid;
+	} cpuid = { .nent = 128 };
 
-	cpuid.head.nent = 128;
 	return must(ioctl(machine->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid), "supported CPUID") &&
 	       must(ioctl(machine->vcpu, KVM_SET_CPUID2, &cpuid), "CPUID");
 }

@@ -1,46 +1,8 @@
 #!/usr/bin/env bash
 # /dev/kvm on the hypervisor: the module in a root session, with a small VMM and with Debian's QEMU.
 . "$SILL_SOURCE/tests/integration/lib.sh"
-need qemu-system-x86_64 cpio make gcc-12
 . "$SILL_SOURCE/tests/pc/pc.sh"
-[ -z "${BARE:-}" ] || skip_all "the module is for the hypervisor"
-
-# module_root KERNEL: $work/KERNEL has the module for it and the small VMM.
-module_root()
-{
-	mkdir -p "$work/$1"
-	"$SILL_SOURCE/tests/pc/kernels.sh" "$SILL_CACHE/pc" "$1" || fail "the kernel $1 is not here"
-	"$SILL_SOURCE/tests/pc/headers.sh" "$SILL_CACHE/pc" "$1" || fail "no headers for $1"
-	"$SILL_SOURCE/build-aux/module.sh" "$SILL_CACHE/pc/$1/build" "$work/build-$1" ||
-		fail "the module does not build for $1"
-	cp "$work/build-$1/sill.ko" "$SILL_BUILD/tests/pc/kvm-probe" "$work/$1/"
-}
-
-# The program, its libraries and its firmware, and a guest that says that it is there.
-add_qemu()
-{
-	local root=$1 library guest=$work/guest
-	mkdir -p "$root"/{usr/bin,tmp,guest,usr/share/seabios,usr/share/qemu} "$guest"/{bin,proc,sys}
-	cp "$(command -v qemu-system-x86_64)" "$root/usr/bin/"
-	for library in $(ldd "$root/usr/bin/qemu-system-x86_64" | grep -oE '/[^ ]+'); do
-		mkdir -p "$root$(dirname "$library")"
-		cp -L "$library" "$root$library"
-	done
-	cp -L /usr/share/seabios/bios-{256k,microvm}.bin "$root/usr/share/seabios/"
-	cp -L /usr/share/qemu/{linuxboot_dma,pvh,kvmvapic}.bin "$root/usr/share/qemu/"
-	cp -L /usr/share/seabios/bios-microvm.bin "$root/usr/share/qemu/"
-	"$SILL_SOURCE/tests/pc/kernels.sh" "$SILL_CACHE/pc" cloud || fail "no guest kernel"
-	cp "$SILL_CACHE/pc/cloud/vmlinuz" "$root/guest/"
-	cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$guest/bin/"
-	cat >"$guest/init" <<-'INIT'
-		#!/bin/busybox sh
-		/bin/busybox mount -t proc proc /proc
-		/bin/busybox echo "guest: init cpus $(/bin/busybox nproc)"
-		/bin/busybox poweroff -f
-	INIT
-	chmod 755 "$guest/init"
-	(cd "$guest" && find . -print0 | cpio --quiet -0 -o -H newc) >"$root/guest/initrd"
-}
+. "$SILL_SOURCE/tests/pc/kvm-lib.sh"
 
 # The small VMM passes all of its tests on this kernel, and the module goes as it came.
 small_vmm_on()

@@ -1,164 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A small VMM for the root session: what /dev/kvm must do, in guests of a few instructions each.
- * Prints "kvm: ok NAME" or "kvm: failed NAME: WHY" for each of its tests, and "kvm: end".
+ * What /dev/kvm must do for a small VMM (kvm-machine.h), in guests of a few instructions each.
  *
  * kvm-probe [NAME]…      only these
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MEMORY (4ul << 20)
-#define CODE   0x1000u
-
-struct machine {
-	int kvm, vm, vcpu;
-	uint8_t *memory;
-	struct kvm_run *run;
-	size_t run_size;
-};
-
-static const char *test_name;
-static bool test_failed;
-
-__attribute__((format(printf, 1, 2))) static void fail(const char *format, ...)
-{
-	va_list arguments;
-
-	if (test_failed)
-		return;
-	test_failed = true;
-	printf("kvm: failed %s: ", test_name);
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	printf("\n");
-}
-
-static bool must(long result, const char *what)
-{
-	if (result < 0)
-		fail("%s: %s", what, strerror(errno));
-	return result >= 0;
-}
-
-static void end(struct machine *machine)
-{
-	if (machine->run && machine->run != MAP_FAILED)
-		munmap(machine->run, machine->run_size);
-	if (machine->vcpu >= 0)
-		close(machine->vcpu);
-	if (machine->vm >= 0)
-		close(machine->vm);
-	if (machine->kvm >= 0)
-		close(machine->kvm);
-	if (machine->memory && machine->memory != MAP_FAILED)
-		munmap(machine->memory, MEMORY);
-}
-
-static bool add_memory(struct machine *machine, uint32_t slot, uint32_t flags, uint64_t guest,
-                       uint64_t size, uint64_t user)
-{
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.flags = flags,
-		.guest_phys_addr = guest,
-		.memory_size = size,
-		.userspace_addr = user,
-	};
-
-	return must(ioctl(machine->vm, KVM_SET_USER_MEMORY_REGION, &region), "memory region");
-}
-
-static bool set_cpuid(const struct machine *machine)
-{
-	/* struct kvm_cpuid2 with room. */
-	static struct {
-		uint32_t nent, padding;
-		struct kvm_cpuid_entry2 entries[128];
-	} cpuid = { .nent = 128 };
-
-	return must(ioctl(machine->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid), "supported CPUID") &&
-	       must(ioctl(machine->vcpu, KVM_SET_CPUID2, &cpuid), "CPUID");
-}
-
-/* One virtual processor in real mode at CODE, with that code there. */
-static bool begin(struct machine *machine, const uint8_t *code, size_t size)
-{
-	struct kvm_sregs sregs;
-	struct kvm_regs regs = { .rip = CODE, .rflags = 2, .rsp = 0x8000 };
-
-	*machine = (struct machine){ .kvm = -1, .vm = -1, .vcpu = -1 };
-	machine->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (!must(machine->kvm, "/dev/kvm"))
-		return false;
-	machine->vm = ioctl(machine->kvm, KVM_CREATE_VM, 0);
-	machine->memory =
-		mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (!must(machine->vm, "machine") || machine->memory == MAP_FAILED)
-		return false;
-	memcpy(machine->memory + CODE, code, size);
-	if (!add_memory(machine, 0, 0, 0, MEMORY, (uintptr_t)machine->memory))
-		return false;
-	machine->vcpu = ioctl(machine->vm, KVM_CREATE_VCPU, 0);
-	if (!must(machine->vcpu, "virtual processor") || !set_cpuid(machine))
-		return false;
-	machine->run_size = (size_t)ioctl(machine->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	machine->run =
-		mmap(NULL, machine->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, machine->vcpu, 0);
-	if (machine->run == MAP_FAILED)
-		return must(-1, "kvm_run");
-	if (!must(ioctl(machine->vcpu, KVM_GET_SREGS, &sregs), "get sregs"))
-		return false;
-	sregs.cs.base = 0;
-	sregs.cs.selector = 0;
-	return must(ioctl(machine->vcpu, KVM_SET_SREGS, &sregs), "set sregs") &&
-	       must(ioctl(machine->vcpu, KVM_SET_REGS, &regs), "set regs");
-}
-
-/* Runs until the exit, which must be that one. */
-static bool run_until(struct machine *machine, uint32_t reason)
-{
-	if (!must(ioctl(machine->vcpu, KVM_RUN, 0), "KVM_RUN"))
-		return false;
-	if (machine->run->exit_reason != reason) {
-		fail("exit %u instead of %u (%u %u)", machine->run->exit_reason, reason,
-		     machine->run->internal.suberror, machine->run->internal.ndata);
-		return false;
-	}
-	return true;
-}
-
-static void *port_data(struct machine *machine)
-{
-	return (uint8_t *)machine->run + machine->run->io.data_offset;
-}
-
-static bool expect_out(struct machine *machine, uint16_t port, unsigned int size, uint32_t value)
-{
-	uint32_t got = 0;
-
-	if (!run_until(machine, KVM_EXIT_IO))
-		return false;
-	memcpy(&got, port_data(machine), machine->run->io.size);
-	if (machine->run->io.direction != KVM_EXIT_IO_OUT || machine->run->io.port != port ||
-	    machine->run->io.size != size || got != value) {
-		fail("port %x, %u bytes, value %x instead of %x, %u, %x", machine->run->io.port,
-		     machine->run->io.size, got, port, size, value);
-		return false;
-	}
-	return true;
-}
+#include "tests/pc/kvm-machine.h"
 
 static void a_guest_writes_ports_and_halts(void)
 {
@@ -372,14 +225,7 @@ static void machines_come_and_go(void)
 	}
 }
 
-#define TEST(name)          \
-	{                   \
-#name, name \
-	}
-static const struct {
-	const char *name;
-	void (*run)(void);
-} tests[] = {
+static const struct test tests[] = {
 	TEST(a_guest_writes_ports_and_halts),
 	TEST(a_guest_reads_its_cpuid),
 	TEST(memory_is_the_vmms),
@@ -392,38 +238,7 @@ static const struct {
 	TEST(machines_come_and_go),
 };
 
-static bool wanted(int count, char **names, const char *name)
-{
-	int i;
-
-	for (i = 1; i < count; i++) {
-		if (strcmp(names[i], name) == 0)
-			return true;
-	}
-	return count <= 1;
-}
-
-static void on_alarm(int number)
-{
-	(void)number;
-}
-
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = on_alarm };
-	size_t i;
-
-	sigaction(SIGALRM, &action, NULL);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-		if (!wanted(argc, argv, tests[i].name))
-			continue;
-		test_name = tests[i].name;
-		test_failed = false;
-		tests[i].run();
-		if (!test_failed)
-			printf("kvm: ok %s\n", test_name);
-	}
-	printf("kvm: end\n");
-	return 0;
+	return run_tests(tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

@@ -290,13 +290,21 @@ int irqchip_create(struct vm *vm, bool split, u32 pins)
 	return 0;
 }
 
+/* What sends to virtual processors by itself does so no more. */
+void irqchip_stop(struct vm *vm)
+{
+	if (!vm->irqchip)
+		return;
+	irqfd_free_all(vm->irqchip);
+	hrtimer_cancel(&vm->irqchip->pit_timer.timer);
+}
+
 void irqchip_free(struct vm *vm)
 {
 	struct irqchip *irqchip = vm->irqchip;
 
 	if (!irqchip)
 		return;
-	hrtimer_cancel(&irqchip->pit_timer.timer);
 	kvfree(irqchip->routes);
 	kvfree(irqchip);
 	vm->irqchip = NULL;

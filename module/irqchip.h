@@ -58,6 +58,7 @@ struct local_irq {
 
 /* irqchip.c */
 int irqchip_create(struct vm *vm, bool split, u32 pins);
+void irqchip_stop(struct vm *vm);
 void irqchip_free(struct vm *vm);
 int irqchip_add_vcpu(struct vcpu *vcpu);
 void irqchip_publish_vcpu(struct vcpu *vcpu);

@@ -130,19 +130,16 @@ static s64 map_page(struct vm *vm, const struct sill_page *page)
 	return result < 0 ? result : 0;
 }
 
-/* Before the guest may write it: Linux's page tables will not say that it did. */
+/*
+ * Before the guest may write it: Linux's page tables will not say that it did.  Of a file on a disk
+ * Linux knows since it allowed writing.
+ */
 static void mark_written(const struct sill_page *page)
 {
-	struct page *first = pfn_to_page(page->root >> PAGE_SHIFT);
-	u64 i, count = 1ull << (9 * page->level);
+	struct folio *folio = page_folio(pfn_to_page(page->root >> PAGE_SHIFT));
 
-	if (!PageAnon(first))
-		return;
-	/* A large page has one flag for all, in its head. */
-	if (PageCompound(first))
-		count = 1;
-	for (i = 0; i < count; i++)
-		SetPageDirty(compound_head(first + i));
+	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
+		folio_set_dirty(folio);
 }
 
 /* A page for what was found. */
@@ -171,7 +168,7 @@ static struct sill_page choose(const struct slot *slot, u64 guest, const struct 
 
 static int fault_in_slot(struct vm *vm, struct guest_slot *slot, u64 guest, u64 access)
 {
-	bool write = access & SILL_ACCESS_WRITE;
+	bool write = access & SILL_ACCESS_WRITE, own = write;
 	u64 user = slot->slot.user + (guest - slot->slot.guest);
 	struct look look;
 	struct sill_page page;
@@ -179,7 +176,7 @@ static int fault_in_slot(struct vm *vm, struct guest_slot *slot, u64 guest, u64 
 	int error;
 
 	for (;;) {
-		error = look_up(slot, user, write, &look);
+		error = look_up(slot, user, own, &look);
 		if (error)
 			return error;
 		page = choose(&slot->slot, guest, &look, write);
@@ -195,6 +192,11 @@ static int fault_in_slot(struct vm *vm, struct guest_slot *slot, u64 guest, u64 
 		}
 		result = map_page(vm, &page);
 		mutex_unlock(&vm->map_lock);
+		/* A frame is lent so many times: the zero page is too few for all, so they get their own. */
+		if (result == -SILL_EOWNER && !own) {
+			own = true;
+			continue;
+		}
 		if (result != -SILL_ENOMEM)
 			return hypercall_errno(result);
 		/* Memory is not allocated below map_lock, which notifiers take. */

@@ -35,6 +35,7 @@ static long transfer_msrs(struct vcpu *vcpu, struct kvm_msrs __user *user, bool 
 
 static long set_signal_mask(struct vcpu *vcpu, struct kvm_signal_mask __user *user)
 {
+	sigset_t mask;
 	u32 length;
 
 	if (!user) {
@@ -45,9 +46,10 @@ static long set_signal_mask(struct vcpu *vcpu, struct kvm_signal_mask __user *us
 		return -EFAULT;
 	if (length != sizeof(sigset_t))
 		return -EINVAL;
-	if (copy_from_user(&vcpu->signal_mask, user->sigset, sizeof(sigset_t)))
+	if (copy_from_user(&mask, user->sigset, sizeof(mask)))
 		return -EFAULT;
-	sigdelsetmask(&vcpu->signal_mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	sigdelsetmask(&mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	vcpu->signal_mask = mask;
 	vcpu->has_signal_mask = true;
 	return 0;
 }

@@ -55,6 +55,9 @@ static void load_debug_addresses(const struct vcpu *vcpu)
 	const u64 *address = (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP) ? vcpu->debugger_address
 	                                                                  : vcpu->debug_address;
 
+	/* The root's own breakpoints are not at the guest's addresses. */
+	if (hw_breakpoint_active())
+		set_debugreg(0, 7);
 	set_debugreg(address[0], 0);
 	set_debugreg(address[1], 1);
 	set_debugreg(address[2], 2);

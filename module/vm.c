@@ -43,8 +43,7 @@ static void free_vm(struct vm *vm)
 	if (vm->session)
 		destroy_session(vm);
 	region_free_all(vm);
-	if (vm->irqchip)
-		irqfd_free_all(vm->irqchip);
+	irqchip_stop(vm);
 	for (i = 0; i < vm->vcpu_count; i++)
 		vcpu_free(vm->vcpus[i]);
 	irqchip_free(vm);

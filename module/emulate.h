@@ -18,17 +18,11 @@
 #ifndef MODULE_EMULATE_H
 #define MODULE_EMULATE_H
 
+#include "include/sill/session.h"
 #include "module/emulate/insn.h"
-#include "module/port.h"
+#include "module/walk.h"
 
-/* Attributes as AMD-V has them: bits 40-47 and 52-55 of a descriptor.  The limit is in bytes. */
-struct emulate_segment {
-	uint64_t base;
-	uint32_t limit;
-	uint16_t selector;
-	uint16_t attributes;
-};
-
+/* Attributes of struct sill_segment. */
 #define EMULATE_SEGMENT_TYPE    0x000F
 #define EMULATE_SEGMENT_WRITE   0x0002 /* of data; of code: may be read */
 #define EMULATE_SEGMENT_DOWN    0x0004 /* of data: expands down */
@@ -36,20 +30,6 @@ struct emulate_segment {
 #define EMULATE_SEGMENT_PRESENT 0x0080
 #define EMULATE_SEGMENT_LONG    0x0200
 #define EMULATE_SEGMENT_BIG     0x0400
-
-struct emulate_cpu {
-	uint64_t gpr[16]; /* in the order of INSN_RAX… */
-	uint64_t rip, rflags;
-	uint64_t cr0, cr4, efer, xcr0;
-	struct emulate_segment segment[6]; /* in the order of INSN_ES… */
-	struct emulate_segment tr;
-	uint8_t cpl;
-};
-
-/* Kinds of access to translate: bits of a page fault's error code. */
-#define EMULATE_WRITE 0x02u
-#define EMULATE_USER  0x04u
-#define EMULATE_FETCH 0x10u
 
 enum emulate_result {
 	EMULATE_DONE,
@@ -59,29 +39,6 @@ enum emulate_result {
 	EMULATE_UNKNOWN, /* not one that is carried out: `bytes`, and `insn` if it was decoded */
 };
 
-/*
- * What the caller does for an instruction.  Each returns 0, a negative error, which emulate_run()
- * passes on, or what is said here.
- */
-struct emulate_ops {
-	/* Of one byte's address.  EMULATE_FAULT: the error code of the page fault. */
-	int (*translate)(void *vcpu, uint64_t linear, unsigned int access, uint64_t *ret_physical,
-	                 uint32_t *ret_code);
-	/* At most 16 bytes in one page.  EMULATE_DEVICE: it is a device's, at most 8 bytes. */
-	int (*read)(void *vcpu, uint64_t physical, void *data, unsigned int size);
-	int (*write)(void *vcpu, uint64_t physical, const void *data, unsigned int size);
-	/* Atomic, 1 to 16 bytes; EMULATE_AGAIN: it was not `expected`; EMULATE_DEVICE as above. */
-	int (*exchange)(void *vcpu, uint64_t physical, const void *expected, const void *wanted,
-	                unsigned int size);
-	/* EMULATE_DEVICE: the VMM must do it. */
-	int (*port_in)(void *vcpu, uint16_t port, void *data, unsigned int size);
-	int (*port_out)(void *vcpu, uint16_t port, const void *data, unsigned int size);
-	/* XMM or YMM `number`: 16 or 32 bytes.  `clear`: all bits above become zero. */
-	void (*vector_read)(void *vcpu, unsigned int number, uint8_t *data, unsigned int size);
-	void (*vector_write)(void *vcpu, unsigned int number, const uint8_t *data,
-	                     unsigned int size, bool clear);
-};
-
 enum emulate_kind { EMULATE_MEMORY_READ, EMULATE_MEMORY_WRITE, EMULATE_PORT_IN, EMULATE_PORT_OUT };
 
 struct emulate_access {
@@ -89,6 +46,30 @@ struct emulate_access {
 	uint8_t kind;     /* enum emulate_kind */
 	uint8_t size;     /* 1…8 */
 	uint8_t data[8];
+};
+
+static inline bool emulate_writes(const struct emulate_access *access)
+{
+	return access->kind == EMULATE_MEMORY_WRITE || access->kind == EMULATE_PORT_OUT;
+}
+
+/*
+ * What the caller does for an instruction.  Each returns 0, a negative error, which emulate_run()
+ * passes on, or what is said here.
+ */
+struct emulate_ops {
+	/* Of one byte's address, as walk_translate() does (walk.h). */
+	int (*translate)(void *vcpu, uint64_t linear, unsigned int access, uint64_t *ret_physical,
+	                 uint32_t *ret_code);
+	/* Of bytes in one page, or of a port.  EMULATE_DEVICE: the VMM must do it. */
+	int (*access)(void *vcpu, struct emulate_access *access);
+	/* Atomic, 1 to 16 bytes; EMULATE_AGAIN: it was not `expected`; EMULATE_DEVICE as above. */
+	int (*exchange)(void *vcpu, uint64_t physical, const void *expected, const void *wanted,
+	                unsigned int size);
+	/* XMM or YMM `number`: 16 or 32 bytes.  `clear`: all bits above become zero. */
+	void (*vector_read)(void *vcpu, unsigned int number, uint8_t *data, unsigned int size);
+	void (*vector_write)(void *vcpu, unsigned int number, const uint8_t *data,
+	                     unsigned int size, bool clear);
 };
 
 struct emulate_exception {
@@ -101,7 +82,9 @@ struct emulate_exception {
 #define EMULATE_LOG 8 /* no instruction, nor an iteration of one, has more accesses */
 
 struct emulate {
-	struct emulate_cpu *cpu;
+	struct sill_vcpu *
+		cpu; /* registers, rip, rflags; and of the rest what is said in SYSTEM and SEGMENTS */
+	uint64_t xcr0;
 	const struct emulate_ops *ops;
 	void *vcpu;
 	/* Results. */
@@ -117,18 +100,13 @@ struct emulate {
 };
 
 /*
- * Forget all, for the instruction at CS:RIP.  `bytes` are those of it that the processor has given,
- * `count` may be 0.
+ * Forget all, for the instruction at CS:RIP, of which cpu->bytes has the first cpu->fetched.
  */
-void emulate_begin(struct emulate *e, struct emulate_cpu *cpu, const struct emulate_ops *ops,
-                   void *vcpu, const uint8_t *bytes, unsigned int count);
+void emulate_begin(struct emulate *e, struct sill_vcpu *cpu, uint64_t xcr0,
+                   const struct emulate_ops *ops, void *vcpu);
 
 /* Fetch and decode only: EMULATE_DONE with `insn`, EMULATE_FAULT, EMULATE_UNKNOWN. */
 int emulate_decode(struct emulate *e);
-
-/* The address of the operand in memory of the decoded instruction: in its segment, and linear. */
-uint64_t emulate_offset(const struct emulate *e);
-uint64_t emulate_linear(const struct emulate *e, unsigned int segment, uint64_t offset);
 
 /* Carry it out, with at most `iterations` of a repetition, 1 or more. */
 int emulate_run(struct emulate *e, unsigned int iterations);

@@ -4,12 +4,11 @@
  * device of ours is served at once; for the others the VMM is asked, and the instruction goes on in
  * the next KVM_RUN.
  */
-#include "module/emulation.h"
+#include "module/emulate.h"
 
 #include <asm/fpu/api.h>
 #include <linux/slab.h>
 
-#include "module/guest.h"
 #include "module/io.h"
 
 /* Iterations of a repeated instruction, before the thread looks for other work. */
@@ -22,41 +21,22 @@
 #define XSTATE_SSE    2ull
 #define XSTATE_YMM    4ull
 
-static int translate(void *context, u64 linear, unsigned int access, u64 *ret_physical,
-                     u32 *ret_code)
+static int access(void *context, struct emulate_access *access)
 {
+	enum io_space space = access->kind >= EMULATE_PORT_IN ? IO_PORT : IO_MEMORY;
+	bool writes = emulate_writes(access), done;
 	struct vcpu *vcpu = context;
-	unsigned int walk = 0;
-	int result;
+	int result = MEMORY_DEVICE;
 
-	if (access & EMULATE_WRITE)
-		walk |= WALK_WRITE;
-	if (access & EMULATE_FETCH)
-		walk |= WALK_FETCH;
-	if (!(access & EMULATE_USER))
-		walk |= WALK_SUPERVISOR;
-	result = guest_translate(vcpu, linear, walk, ret_physical, ret_code);
-	return result == 1 ? EMULATE_FAULT : result;
-}
-
-static int read(void *context, u64 physical, void *data, unsigned int size)
-{
-	struct vcpu *vcpu = context;
-	int result = memory_read(vcpu->vm, physical, data, size);
-
+	if (space == IO_MEMORY)
+		result =
+			writes ? memory_write(vcpu->vm, access->address, access->data, access->size)
+			       : memory_read(vcpu->vm, access->address, access->data, access->size);
 	if (result != MEMORY_DEVICE)
 		return result;
-	return io_read(vcpu, IO_MEMORY, physical, data, size) ? 0 : EMULATE_DEVICE;
-}
-
-static int write(void *context, u64 physical, const void *data, unsigned int size)
-{
-	struct vcpu *vcpu = context;
-	int result = memory_write(vcpu->vm, physical, data, size);
-
-	if (result != MEMORY_DEVICE)
-		return result;
-	return io_write(vcpu, IO_MEMORY, physical, data, size) ? 0 : EMULATE_DEVICE;
+	done = writes ? io_write(vcpu, space, access->address, access->data, access->size)
+	              : io_read(vcpu, space, access->address, access->data, access->size);
+	return done ? 0 : EMULATE_DEVICE;
 }
 
 /* An exchange that no single instruction of ours does: two accesses, as on a bus without locks. */
@@ -66,11 +46,11 @@ static int exchange_in_two(struct vcpu *vcpu, u64 physical, const void *expected
 	u8 now[16];
 	int result = memory_read(vcpu->vm, physical, now, size);
 
-	if (result)
-		return result == MEMORY_DEVICE ? EMULATE_DEVICE : result;
-	if (memcmp(now, expected, size))
+	if (!result && memcmp(now, expected, size))
 		return EMULATE_AGAIN;
-	return write(vcpu, physical, wanted, size);
+	if (!result)
+		result = memory_write(vcpu->vm, physical, wanted, size);
+	return result == MEMORY_DEVICE ? EMULATE_DEVICE : result;
 }
 
 static int exchange(void *context, u64 physical, const void *expected, const void *wanted,
@@ -88,16 +68,6 @@ static int exchange(void *context, u64 physical, const void *expected, const voi
 	if (result == -EAGAIN)
 		return EMULATE_AGAIN;
 	return result == MEMORY_DEVICE ? EMULATE_DEVICE : result;
-}
-
-static int port_in(void *context, u16 port, void *data, unsigned int size)
-{
-	return io_read(context, IO_PORT, port, data, size) ? 0 : EMULATE_DEVICE;
-}
-
-static int port_out(void *context, u16 port, const void *data, unsigned int size)
-{
-	return io_write(context, IO_PORT, port, data, size) ? 0 : EMULATE_DEVICE;
 }
 
 /*
@@ -147,68 +117,25 @@ static void vector_write(void *context, unsigned int number, const u8 *data, uns
 }
 
 static const struct emulate_ops ops = {
-	.translate = translate,
-	.read = read,
-	.write = write,
+	.translate = guest_translate,
+	.access = access,
 	.exchange = exchange,
-	.port_in = port_in,
-	.port_out = port_out,
 	.vector_read = vector_read,
 	.vector_write = vector_write,
 };
-
-static struct emulate_segment segment(const struct sill_segment *from)
-{
-	return (struct emulate_segment){
-		.base = from->base,
-		.limit = from->limit,
-		.selector = from->selector,
-		.attributes = from->attributes,
-	};
-}
-
-static void take_registers(struct vcpu *vcpu)
-{
-	static const u8 order[] = { SILL_ES, SILL_CS, SILL_SS, SILL_DS, SILL_FS, SILL_GS };
-	const struct sill_vcpu *state = vcpu->state;
-	struct emulate_cpu *cpu = &vcpu->emulation->cpu;
-	unsigned int i;
-
-	memcpy(cpu->gpr, state->gpr, sizeof(cpu->gpr));
-	cpu->rip = state->rip;
-	cpu->rflags = state->rflags;
-	cpu->cr0 = state->system.cr0;
-	cpu->cr4 = state->system.cr4;
-	cpu->efer = state->system.efer;
-	cpu->xcr0 = vcpu->xcr0;
-	for (i = 0; i < ARRAY_SIZE(order); i++)
-		cpu->segment[i] = segment(&state->segments[order[i]]);
-	cpu->tr = segment(&state->segments[SILL_TR]);
-	cpu->cpl = state->cpl;
-}
-
-static void put_registers(struct vcpu *vcpu)
-{
-	const struct emulate_cpu *cpu = &vcpu->emulation->cpu;
-
-	memcpy(vcpu->state->gpr, cpu->gpr, sizeof(cpu->gpr));
-	vcpu->state->rip = cpu->rip;
-	vcpu->state->rflags = cpu->rflags;
-}
 
 static int go_on(struct vcpu *vcpu);
 
 /* The VMM has done the access. */
 static int answered(struct vcpu *vcpu)
 {
-	struct emulate *e = &vcpu->emulation->emulate;
+	struct emulate *e = vcpu->emulate;
 
 	if (e->access.kind == EMULATE_MEMORY_READ)
 		memcpy(e->access.data, vcpu->run->mmio.data, 8);
 	else if (e->access.kind == EMULATE_PORT_IN)
 		memcpy(e->access.data, vcpu->pio, 8);
 	emulate_answer(e);
-	take_registers(vcpu);
 	return go_on(vcpu);
 }
 
@@ -237,23 +164,11 @@ static int ask(struct vcpu *vcpu, const struct emulate_access *access)
 	return 0;
 }
 
-static int inject(struct vcpu *vcpu, const struct emulate_exception *exception)
+/* What a result of the emulator's means, as exits do. */
+static int outcome(struct vcpu *vcpu, int result)
 {
-	if (exception->vector == PF_VECTOR)
-		event_page_fault(vcpu, exception->address, exception->code);
-	else
-		event_exception(vcpu, exception->vector,
-		                exception->has_code ? exception->code : NO_CODE);
-	return 1;
-}
+	const struct emulate_exception *exception = &vcpu->emulate->exception;
 
-static int go_on(struct vcpu *vcpu)
-{
-	struct emulate *e = &vcpu->emulation->emulate;
-	int result = emulate_run(e, ITERATIONS);
-
-	/* Iterations that are done count, whatever came of the next. */
-	put_registers(vcpu);
 	switch (result) {
 	case EMULATE_DONE:
 		return exit_finish(vcpu);
@@ -261,9 +176,14 @@ static int go_on(struct vcpu *vcpu)
 		/* The guest meets the instruction again. */
 		return 1;
 	case EMULATE_DEVICE:
-		return ask(vcpu, &e->access);
+		return ask(vcpu, &vcpu->emulate->access);
 	case EMULATE_FAULT:
-		return inject(vcpu, &e->exception);
+		if (exception->vector == PF_VECTOR)
+			event_page_fault(vcpu, exception->address, exception->code);
+		else
+			event_exception(vcpu, exception->vector,
+			                exception->has_code ? exception->code : NO_CODE);
+		return 1;
 	case EMULATE_UNKNOWN:
 		return exit_emulation_error(vcpu);
 	default:
@@ -271,10 +191,50 @@ static int go_on(struct vcpu *vcpu)
 	}
 }
 
+static int go_on(struct vcpu *vcpu)
+{
+	return outcome(vcpu, emulate_run(vcpu->emulate, ITERATIONS));
+}
+
+static int begin(struct vcpu *vcpu)
+{
+	emulate_begin(vcpu->emulate, vcpu->state, vcpu->xcr0, &ops, vcpu);
+	return emulate_decode(vcpu->emulate);
+}
+
 int exit_emulate(struct vcpu *vcpu)
 {
-	take_registers(vcpu);
-	emulate_begin(&vcpu->emulation->emulate, &vcpu->emulation->cpu, &ops, vcpu,
-	              vcpu->state->bytes, vcpu->state->fetched);
-	return go_on(vcpu);
+	int result = begin(vcpu);
+
+	return result ? outcome(vcpu, result) : go_on(vcpu);
+}
+
+const struct insn *exit_decode(struct vcpu *vcpu, int *ret_result)
+{
+	int result = begin(vcpu);
+
+	if (!result)
+		return &vcpu->emulate->insn;
+	*ret_result = outcome(vcpu, result);
+	return NULL;
+}
+
+int exit_emulation_error(struct vcpu *vcpu)
+{
+	const struct emulate *e = vcpu->emulate;
+	struct kvm_run *run = vcpu->run;
+
+	/* For its bytes, whatever they mean. */
+	begin(vcpu);
+	memset(&run->internal, 0, sizeof(run->internal));
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.ndata = 1;
+	if (e->count > 0) {
+		run->emulation_failure.ndata = 3;
+		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = e->count;
+		memcpy(run->emulation_failure.insn_bytes, e->bytes, e->count);
+	}
+	return 0;
 }

@@ -8,7 +8,7 @@
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 
-#include "module/guest.h"
+#include "module/emulate/insn.h"
 #include "module/io.h"
 #include "module/msr-filter.h"
 
@@ -55,38 +55,17 @@ static int advance(struct vcpu *vcpu, unsigned int length)
 int exit_skip(struct vcpu *vcpu)
 {
 	unsigned int length = vcpu->state->length;
-	struct insn insn;
+	const struct insn *insn;
 	int result;
 
 	/* Not every processor says how long it was. */
 	if (!length) {
-		result = guest_decode(vcpu, &insn);
-		if (result == -EINVAL)
-			return exit_emulation_error(vcpu);
-		if (result <= 0)
-			return result ? result : 1;
-		length = insn.length;
+		insn = exit_decode(vcpu, &result);
+		if (!insn)
+			return result;
+		length = insn->length;
 	}
 	return advance(vcpu, length);
-}
-
-int exit_emulation_error(struct vcpu *vcpu)
-{
-	struct kvm_run *run = vcpu->run;
-	u8 bytes[INSN_MAX];
-	int count = guest_fetch(vcpu, bytes);
-
-	memset(&run->internal, 0, sizeof(run->internal));
-	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	run->emulation_failure.ndata = 1;
-	if (count > 0) {
-		run->emulation_failure.ndata = 3;
-		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-		run->emulation_failure.insn_size = count;
-		memcpy(run->emulation_failure.insn_bytes, bytes, count);
-	}
-	return 0;
 }
 
 static int unexpected(struct vcpu *vcpu, enum sill_run reason)
@@ -319,30 +298,30 @@ static int on_exception(struct vcpu *vcpu)
 static int move_debug_register(struct vcpu *vcpu)
 {
 	struct sill_vcpu *state = vcpu->state;
-	struct insn insn;
 	u64 *general, value;
-	int result = guest_decode(vcpu, &insn);
+	int result;
+	const struct insn *insn = exit_decode(vcpu, &result);
 
-	if (result <= 0)
-		return result == -EINVAL ? exit_emulation_error(vcpu) : result ? result : 1;
-	if (insn.op != INSN_MOV_DR)
+	if (!insn)
+		return result;
+	if (insn->op != INSN_MOV_DR)
 		return exit_emulation_error(vcpu);
-	general = &state->gpr[insn.rm];
+	general = &state->gpr[insn->rm];
 	value = *general;
-	if (insn.to == INSN_IN_DR) {
-		if (insn.reg < 4)
-			vcpu->debug_address[insn.reg] = value;
-		else if (insn.reg & 1)
+	if (insn->to == INSN_IN_DR) {
+		if (insn->reg < 4)
+			vcpu->debug_address[insn->reg] = value;
+		else if (insn->reg & 1)
 			vcpu_set_guest_dr7(vcpu, value);
 		else
 			state->system.dr6 = (value & 0xe00f) | 0xffff0ff0;
 		vcpu_changed(vcpu, SILL_GROUP_SYSTEM);
 	} else {
-		*general = insn.reg < 4   ? vcpu->debug_address[insn.reg]
-		           : insn.reg & 1 ? vcpu_guest_dr7(vcpu)
-		                          : state->system.dr6;
+		*general = insn->reg < 4   ? vcpu->debug_address[insn->reg]
+		           : insn->reg & 1 ? vcpu_guest_dr7(vcpu)
+		                           : state->system.dr6;
 	}
-	return advance(vcpu, insn.length);
+	return advance(vcpu, insn->length);
 }
 
 static int on_debug_register(struct vcpu *vcpu)

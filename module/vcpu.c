@@ -20,7 +20,7 @@
 #include <linux/vtime.h>
 
 #include "module/control.h"
-#include "module/emulation.h"
+#include "module/emulate.h"
 #include "module/irqchip.h"
 #include "module/versions.h"
 #include "module/work.h"
@@ -343,8 +343,8 @@ static bool allocate(struct vcpu *vcpu)
 	vcpu->state_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	vcpu->run_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	vcpu->pio_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	vcpu->emulation = kzalloc(sizeof(*vcpu->emulation), GFP_KERNEL_ACCOUNT);
-	if (!vcpu->emulation || !vcpu->state_page || !vcpu->run_page || !vcpu->pio_page)
+	vcpu->emulate = kzalloc(sizeof(*vcpu->emulate), GFP_KERNEL_ACCOUNT);
+	if (!vcpu->emulate || !vcpu->state_page || !vcpu->run_page || !vcpu->pio_page)
 		return false;
 	vcpu->state = page_address(vcpu->state_page);
 	vcpu->run = page_address(vcpu->run_page);
@@ -366,7 +366,7 @@ void vcpu_free(struct vcpu *vcpu)
 		__free_page(vcpu->run_page);
 	if (vcpu->state_page)
 		__free_page(vcpu->state_page);
-	kfree(vcpu->emulation);
+	kfree(vcpu->emulate);
 	kvfree(vcpu);
 }
 

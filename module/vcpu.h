@@ -65,7 +65,7 @@ struct vcpu {
 	 */
 	int (*complete)(struct vcpu *vcpu);
 	u64 complete_rip; /* linear: the VMM may have put it elsewhere meanwhile */
-	struct emulation *emulation;
+	struct emulate *emulate;
 
 	struct vcpu_events events;
 	u32 mp_state; /* KVM_MP_STATE_… */
@@ -156,11 +156,16 @@ int exit_handle(struct vcpu *vcpu, enum sill_run reason);
 int exit_skip(struct vcpu *vcpu);
 /* The instruction is done and RIP is behind it: what follows from that.  As exits do. */
 int exit_finish(struct vcpu *vcpu);
-/* The VMM is told of an instruction that cannot be emulated. */
-int exit_emulation_error(struct vcpu *vcpu);
 
 /* emulation.c: carries out the instruction that touched a device.  As exits do. */
 int exit_emulate(struct vcpu *vcpu);
+/* The instruction at RIP; NULL, and what the exit does instead. */
+const struct insn *exit_decode(struct vcpu *vcpu, int *ret_result);
+/* The VMM is told of an instruction that cannot be emulated. */
+int exit_emulation_error(struct vcpu *vcpu);
+
+/* guest.c: an address as the virtual processor sees it; walk_translate() with its registers. */
+int guest_translate(void *vcpu, u64 linear, unsigned int access, u64 *ret_guest, u32 *ret_code);
 
 /* msr.c */
 enum msr_answer msr_read(struct vcpu *vcpu, u32 index, bool by_host, u64 *ret);

@@ -56,13 +56,9 @@ static bool no_execute(const struct walk *walk)
 
 static uint32_t fault_code(const struct walk *walk, unsigned int access, uint32_t code)
 {
-	if (access & WALK_WRITE)
-		code |= WALK_FAULT_W;
-	if (walk->user && !(access & WALK_SUPERVISOR))
-		code |= WALK_FAULT_U;
-	if ((access & WALK_FETCH) && (no_execute(walk) || (walk->cr4 & CR4_SMEP)))
-		code |= WALK_FAULT_I;
-	return code;
+	if (!no_execute(walk) && !(walk->cr4 & CR4_SMEP))
+		access &= ~WALK_FETCH;
+	return code | access;
 }
 
 /* Bits of an entry that must be 0. */
@@ -94,16 +90,13 @@ static uint64_t reserved_bits(const struct walk *walk, const struct mode *mode, 
 /* May this access be made, given all rights along the way? */
 static bool allowed(const struct walk *walk, uint64_t rights, unsigned int access)
 {
-	bool user = walk->user && !(access & WALK_SUPERVISOR);
-
 	if ((access & WALK_FETCH) && (rights & NX) && no_execute(walk))
 		return false;
-	if (user)
+	if (access & WALK_USER)
 		return (rights & U) && (!(access & WALK_WRITE) || (rights & W));
 	if ((rights & U) && (access & WALK_FETCH) && (walk->cr4 & CR4_SMEP))
 		return false;
-	if ((rights & U) && !(access & WALK_FETCH) && (walk->cr4 & CR4_SMAP) &&
-	    (!walk->alignment_check || (access & WALK_SUPERVISOR)))
+	if ((rights & U) && !(access & WALK_FETCH) && (walk->cr4 & CR4_SMAP) && !walk->smap_off)
 		return false;
 	return !(access & WALK_WRITE) || (rights & W) || !(walk->cr0 & CR0_WP);
 }

@@ -7,22 +7,16 @@
 
 #include "module/port.h"
 
-#define WALK_WRITE 1u
-#define WALK_FETCH 2u
-#define WALK_SUPERVISOR \
-	4u /* on behalf of the processor: descriptor tables, whatever the privilege is */
-
-/* Error code of a page fault. */
+/* What an access is, and the error code of the page fault that it meets. */
 #define WALK_PRESENT  1u
-#define WALK_FAULT_W  2u
-#define WALK_FAULT_U  4u
+#define WALK_WRITE    2u
+#define WALK_USER     4u /* at CPL 3; not the processor's own accesses to descriptor tables */
 #define WALK_RESERVED 8u
-#define WALK_FAULT_I  16u
+#define WALK_FETCH    16u
 
 struct walk {
 	uint64_t cr0, cr3, cr4, efer;
-	bool user;            /* CPL 3 */
-	bool alignment_check; /* RFLAGS.AC: SMAP does not count */
+	bool smap_off; /* RFLAGS.AC is set, and CPL is below 3 */
 	unsigned int address_bits;
 	void *context;
 	/*

@@ -118,7 +118,7 @@ static int read_operand(struct emulate *e, uint8_t in, unsigned int size, const 
 		*ret = e->cpu->gpr[INSN_RCX] & 0xFF;
 		return 0;
 	case INSN_IN_SEGMENT:
-		*ret = e->cpu->segment[insn->reg].selector;
+		*ret = e->cpu->segments[insn->reg].selector;
 		return 0;
 	default:
 		*ret = 0;
@@ -206,7 +206,7 @@ static int run_general(struct emulate *e)
 			e, in->segment,
 			offset_with(e, e->cpu->gpr[INSN_RSP], bit ? bit_string_offset(e) : 0),
 			in->to == INSN_IN_RM ? in->size : in->source_size,
-			writes_memory ? EMULATE_WRITE : 0, &place);
+			writes_memory ? WALK_WRITE : 0, &place);
 	if (!error)
 		error = read_operand(e, in->from, in->source_size, &place, &from);
 	if (!error && !only_writes)
@@ -242,7 +242,7 @@ static int run_cmpxchg(struct emulate *e)
 	int error = 0;
 
 	if (in->memory)
-		error = emulate_locate(e, in->segment, emulate_offset(e), in->size, EMULATE_WRITE,
+		error = emulate_locate(e, in->segment, emulate_offset(e), in->size, WALK_WRITE,
 		                       &place);
 	if (!error)
 		error = read_operand(e, INSN_IN_RM, in->size, &place, &before);
@@ -274,7 +274,7 @@ static int run_cmpxchg2(struct emulate *e)
 
 	if (size == 8 && emulate_linear(e, in->segment, offset) & 15)
 		return emulate_raise(e, VECTOR_GP, 0);
-	error = emulate_locate(e, in->segment, offset, 2 * size, EMULATE_WRITE, &place);
+	error = emulate_locate(e, in->segment, offset, 2 * size, WALK_WRITE, &place);
 	if (!error)
 		error = emulate_read(e, &place, before);
 	if (error)
@@ -335,7 +335,7 @@ static unsigned int stack_size(const struct emulate *e)
 {
 	if (emulate_code_64(e->cpu))
 		return 8;
-	return e->cpu->segment[INSN_SS].attributes & EMULATE_SEGMENT_BIG ? 4 : 2;
+	return e->cpu->segments[INSN_SS].attributes & EMULATE_SEGMENT_BIG ? 4 : 2;
 }
 
 /* PUSH, and the part of CALL that is one. */
@@ -344,7 +344,7 @@ static int locate_push(struct emulate *e, struct place *ret)
 	uint64_t offset = e->cpu->gpr[INSN_RSP] - e->insn.size;
 
 	return emulate_locate(e, INSN_SS, offset & size_mask(stack_size(e)), e->insn.size,
-	                      EMULATE_WRITE, ret);
+	                      WALK_WRITE, ret);
 }
 
 static void move_stack(struct emulate *e, uint64_t by)
@@ -387,7 +387,7 @@ static int run_pop(struct emulate *e)
 		uint64_t after = (rsp & ~size_mask(size)) | ((rsp + in->size) & size_mask(size));
 
 		error = emulate_locate(e, in->segment, offset_with(e, after, 0), in->size,
-		                       EMULATE_WRITE, &place);
+		                       WALK_WRITE, &place);
 	}
 	if (!error)
 		error = read_value(e, &stack, &value);

@@ -43,10 +43,13 @@ struct place {
 	uint8_t size[2];
 };
 
-bool emulate_protected(const struct emulate_cpu *cpu); /* and not virtual 8086 */
-bool emulate_code_64(const struct emulate_cpu *cpu);
+/* The address of the operand in memory of the decoded instruction: in its segment, and linear. */
+uint64_t emulate_offset(const struct emulate *e);
+uint64_t emulate_linear(const struct emulate *e, unsigned int segment, uint64_t offset);
+bool emulate_protected(const struct sill_vcpu *cpu); /* and not virtual 8086 */
+bool emulate_code_64(const struct sill_vcpu *cpu);
 int emulate_raise(struct emulate *e, uint8_t vector, uint32_t code);
-/* Segment, limits, canonical form, alignment and pages; `access` is 0 or EMULATE_WRITE. */
+/* Segment, limits, canonical form, alignment and pages; `access` is 0 or WALK_WRITE. */
 int emulate_locate(struct emulate *e, unsigned int segment, uint64_t offset, unsigned int size,
                    unsigned int access, struct place *ret);
 int emulate_check_target(struct emulate *e, uint64_t rip); /* of a near branch */

@@ -13,42 +13,42 @@
 #define EFER_LMA 0x00000400ull
 #define PAGE     4096u
 
-bool emulate_protected(const struct emulate_cpu *cpu)
+bool emulate_protected(const struct sill_vcpu *cpu)
 {
-	return cpu->cr0 & CR0_PE && !(cpu->rflags & FLAG_VM);
+	return cpu->system.cr0 & CR0_PE && !(cpu->rflags & FLAG_VM);
 }
 
-static bool long_mode(const struct emulate_cpu *cpu)
+static bool long_mode(const struct sill_vcpu *cpu)
 {
-	return cpu->efer & EFER_LMA;
+	return cpu->system.efer & EFER_LMA;
 }
 
-bool emulate_code_64(const struct emulate_cpu *cpu)
+bool emulate_code_64(const struct sill_vcpu *cpu)
 {
-	return long_mode(cpu) && cpu->segment[INSN_CS].attributes & EMULATE_SEGMENT_LONG;
+	return long_mode(cpu) && cpu->segments[INSN_CS].attributes & EMULATE_SEGMENT_LONG;
 }
 
 int emulate_raise(struct emulate *e, uint8_t vector, uint32_t code)
 {
 	e->exception = (struct emulate_exception){ .vector = vector };
 	/* In real mode nothing pushes an error code. */
-	if (vector >= 10 && vector <= 17 && vector != 16 && e->cpu->cr0 & CR0_PE) {
+	if (vector >= 10 && vector <= 17 && vector != 16 && e->cpu->system.cr0 & CR0_PE) {
 		e->exception.has_code = true;
 		e->exception.code = code;
 	}
 	return EMULATE_FAULT;
 }
 
-static bool canonical(const struct emulate_cpu *cpu, uint64_t linear)
+static bool canonical(const struct sill_vcpu *cpu, uint64_t linear)
 {
-	unsigned int bits = cpu->cr4 & CR4_LA57 ? 57 : 48;
+	unsigned int bits = cpu->system.cr4 & CR4_LA57 ? 57 : 48;
 	int64_t top = (int64_t)linear >> (bits - 1);
 
 	return top == 0 || top == -1;
 }
 
 /* Type and limit of a segment outside 64-bit code. */
-static bool segment_allows(const struct emulate_cpu *cpu, const struct emulate_segment *segment,
+static bool segment_allows(const struct sill_vcpu *cpu, const struct sill_segment *segment,
                            uint64_t offset, unsigned int size, unsigned int access)
 {
 	unsigned int attributes = segment->attributes;
@@ -60,7 +60,7 @@ static bool segment_allows(const struct emulate_cpu *cpu, const struct emulate_s
 	/* In real and virtual 8086 mode only the limit counts. */
 	if (emulate_protected(cpu)) {
 		if (!(attributes & EMULATE_SEGMENT_PRESENT) ||
-		    !(access & EMULATE_WRITE ? writable : readable))
+		    !(access & WALK_WRITE ? writable : readable))
 			return false;
 		if (!code && attributes & EMULATE_SEGMENT_DOWN)
 			return offset > segment->limit &&
@@ -71,28 +71,25 @@ static bool segment_allows(const struct emulate_cpu *cpu, const struct emulate_s
 
 uint64_t emulate_linear(const struct emulate *e, unsigned int segment, uint64_t offset)
 {
-	const struct emulate_segment *s = &e->cpu->segment[segment];
+	const struct sill_segment *s = &e->cpu->segments[segment];
 
 	if (!emulate_code_64(e->cpu))
 		return (uint32_t)(s->base + offset);
 	return segment >= INSN_FS ? s->base + offset : offset;
 }
 
-static int page_fault(struct emulate *e, uint64_t linear, uint32_t code)
-{
-	e->exception = (struct emulate_exception){
-		.vector = VECTOR_PF, .has_code = true, .code = code, .address = linear
-	};
-	return EMULATE_FAULT;
-}
-
 static int translate(struct emulate *e, uint64_t linear, unsigned int access,
                      uint64_t *ret_physical)
 {
-	uint32_t code = access;
-	int result = e->ops->translate(e->vcpu, linear, access, ret_physical, &code);
+	struct emulate_exception fault = { .vector = VECTOR_PF,
+		                           .has_code = true,
+		                           .address = linear };
+	int result = e->ops->translate(e->vcpu, linear, access, ret_physical, &fault.code);
 
-	return result == EMULATE_FAULT ? page_fault(e, linear, code) : result;
+	if (result != 1)
+		return result;
+	e->exception = fault;
+	return EMULATE_FAULT;
 }
 
 static int locate_linear(struct emulate *e, uint64_t linear, unsigned int size, unsigned int access,
@@ -113,19 +110,20 @@ static int locate_linear(struct emulate *e, uint64_t linear, unsigned int size, 
 int emulate_locate(struct emulate *e, unsigned int segment, uint64_t offset, unsigned int size,
                    unsigned int access, struct place *ret)
 {
-	const struct emulate_cpu *cpu = e->cpu;
+	const struct sill_vcpu *cpu = e->cpu;
 	uint64_t linear = emulate_linear(e, segment, offset);
 	bool allowed;
 
 	if (emulate_code_64(cpu))
 		allowed = canonical(cpu, linear) && canonical(cpu, linear + size - 1);
 	else
-		allowed = segment_allows(cpu, &cpu->segment[segment], offset, size, access);
+		allowed = segment_allows(cpu, &cpu->segments[segment], offset, size, access);
 	if (!allowed)
 		return emulate_raise(e, segment == INSN_SS ? VECTOR_SS : VECTOR_GP, 0);
 	if (cpu->cpl == 3) {
-		access |= EMULATE_USER;
-		if (cpu->cr0 & CR0_AM && cpu->rflags & FLAG_AC && size <= 8 && linear & (size - 1))
+		access |= WALK_USER;
+		if (cpu->system.cr0 & CR0_AM && cpu->rflags & FLAG_AC && size <= 8 &&
+		    linear & (size - 1))
 			return emulate_raise(e, VECTOR_AC, 0);
 	}
 	return locate_linear(e, linear, size, access, ret);
@@ -134,7 +132,7 @@ int emulate_locate(struct emulate *e, unsigned int segment, uint64_t offset, uns
 int emulate_check_target(struct emulate *e, uint64_t rip)
 {
 	bool allowed = emulate_code_64(e->cpu) ? canonical(e->cpu, rip)
-	                                       : rip <= e->cpu->segment[INSN_CS].limit;
+	                                       : rip <= e->cpu->segments[INSN_CS].limit;
 
 	return allowed ? 0 : emulate_raise(e, VECTOR_GP, 0);
 }
@@ -146,45 +144,27 @@ static int perform(struct emulate *e, enum emulate_kind kind, uint64_t address, 
 	struct emulate_access *entry = &e->log[e->at];
 	int result;
 
-	if (e->at < e->logged && entry->kind == kind && entry->address == address &&
-	    entry->size == size) {
-		if (kind == EMULATE_MEMORY_READ || kind == EMULATE_PORT_IN)
-			memcpy(data, entry->data, size);
-		e->at++;
-		return 0;
-	}
-	/* Another processor has changed the way there: from here on it is another instruction. */
-	e->logged = e->at;
-	if (e->at == EMULATE_LOG)
-		return EMULATE_UNKNOWN;
-	*entry = (struct emulate_access){ .address = address,
-		                          .kind = (uint8_t)kind,
-		                          .size = (uint8_t)size };
-	if (kind == EMULATE_MEMORY_WRITE || kind == EMULATE_PORT_OUT)
-		memcpy(entry->data, data, size);
-	switch (kind) {
-	case EMULATE_MEMORY_READ:
-		result = e->ops->read(e->vcpu, address, entry->data, size);
-		break;
-	case EMULATE_MEMORY_WRITE:
-		result = e->ops->write(e->vcpu, address, entry->data, size);
-		break;
-	case EMULATE_PORT_IN:
-		result = e->ops->port_in(e->vcpu, (uint16_t)address, entry->data, size);
-		break;
-	default:
-		result = e->ops->port_out(e->vcpu, (uint16_t)address, entry->data, size);
-		break;
-	}
-	if (result) {
+	if (e->at >= e->logged || entry->kind != kind || entry->address != address ||
+	    entry->size != size) {
+		/* Or another processor has changed the way there, and it is another instruction. */
+		e->logged = e->at;
+		if (e->at == EMULATE_LOG)
+			return EMULATE_UNKNOWN;
+		*entry = (struct emulate_access){ .address = address,
+			                          .kind = (uint8_t)kind,
+			                          .size = (uint8_t)size };
+		if (emulate_writes(entry))
+			memcpy(entry->data, data, size);
+		result = e->ops->access(e->vcpu, entry);
 		if (result == EMULATE_DEVICE)
 			e->access = *entry;
-		return result;
+		if (result)
+			return result;
+		e->logged++;
 	}
-	if (kind == EMULATE_MEMORY_READ || kind == EMULATE_PORT_IN)
+	if (!emulate_writes(entry))
 		memcpy(data, entry->data, size);
 	e->at++;
-	e->logged = e->at;
 	return 0;
 }
 
@@ -242,7 +222,7 @@ int emulate_exchange(struct emulate *e, const struct place *place, const void *e
 /* Two bytes of the task state segment, by no program's rights. */
 static int read_task_state(struct emulate *e, uint32_t offset, uint16_t *ret)
 {
-	const struct emulate_segment *tr = &e->cpu->tr;
+	const struct sill_segment *tr = &e->cpu->segments[SILL_TR];
 	uint64_t linear = tr->base + offset;
 	struct place place;
 	int result;
@@ -258,11 +238,11 @@ static int read_task_state(struct emulate *e, uint32_t offset, uint16_t *ret)
 
 int emulate_port_check(struct emulate *e, uint16_t port, unsigned int size)
 {
-	const struct emulate_cpu *cpu = e->cpu;
+	const struct sill_vcpu *cpu = e->cpu;
 	uint16_t map = 0, bits = 0;
 	int result;
 
-	if (!(cpu->cr0 & CR0_PE) ||
+	if (!(cpu->system.cr0 & CR0_PE) ||
 	    (!(cpu->rflags & FLAG_VM) && cpu->cpl <= (cpu->rflags >> 12 & 3)))
 		return 0;
 	/* The bit map's place is at byte 66h; volume 2, section 12.2.4. */
@@ -280,14 +260,18 @@ int emulate_port(struct emulate *e, enum emulate_kind kind, uint16_t port, void 
 	return perform(e, kind, port, data, size);
 }
 
-/* Bytes from where the known ones end to the end of that page. */
+/* Some bytes behind those that are known, none beyond the end of the page. */
 static int fetch(struct emulate *e)
 {
-	const struct emulate_cpu *cpu = e->cpu;
-	const struct emulate_segment *cs = &cpu->segment[INSN_CS];
-	uint64_t offset = cpu->rip + e->count, linear, physical;
+	const struct sill_vcpu *cpu = e->cpu;
+	const struct sill_segment *cs = &cpu->segments[INSN_CS];
+	uint64_t offset = cpu->rip + e->count, linear;
+	struct emulate_access access = { .kind = EMULATE_MEMORY_READ };
 	unsigned int size = INSN_MAX - e->count, room;
 	int result;
+
+	if (size > sizeof(access.data))
+		size = sizeof(access.data);
 
 	if (!emulate_code_64(cpu)) {
 		offset = (uint32_t)offset;
@@ -302,19 +286,22 @@ static int fetch(struct emulate *e)
 	room = PAGE - (linear & (PAGE - 1));
 	if (size > room)
 		size = room;
+	access.size = (uint8_t)size;
 	result =
-		translate(e, linear, EMULATE_FETCH | (cpu->cpl == 3 ? EMULATE_USER : 0), &physical);
+		translate(e, linear, WALK_FETCH | (cpu->cpl == 3 ? WALK_USER : 0), &access.address);
 	if (!result)
-		result = e->ops->read(e->vcpu, physical, e->bytes + e->count, size);
-	if (!result)
+		result = e->ops->access(e->vcpu, &access);
+	if (!result) {
+		memcpy(e->bytes + e->count, access.data, size);
 		e->count = (uint8_t)(e->count + size);
+	}
 	/* Code in a device's memory. */
 	return result == EMULATE_DEVICE ? EMULATE_UNKNOWN : result;
 }
 
 int emulate_decode(struct emulate *e)
 {
-	const struct emulate_segment *cs = &e->cpu->segment[INSN_CS];
+	const struct sill_segment *cs = &e->cpu->segments[INSN_CS];
 	unsigned int code_size = 2;
 	int result;
 
@@ -343,17 +330,17 @@ int emulate_decode(struct emulate *e)
 	return 0;
 }
 
-void emulate_begin(struct emulate *e, struct emulate_cpu *cpu, const struct emulate_ops *ops,
-                   void *vcpu, const uint8_t *bytes, unsigned int count)
+void emulate_begin(struct emulate *e, struct sill_vcpu *cpu, uint64_t xcr0,
+                   const struct emulate_ops *ops, void *vcpu)
 {
 	e->cpu = cpu;
+	e->xcr0 = xcr0;
 	e->ops = ops;
 	e->vcpu = vcpu;
 	e->decoded = false;
 	e->logged = e->at = 0;
-	e->count = (uint8_t)(count < INSN_MAX ? count : INSN_MAX);
-	if (e->count > 0)
-		memcpy(e->bytes, bytes, e->count);
+	e->count = cpu->fetched < INSN_MAX ? cpu->fetched : INSN_MAX;
+	memcpy(e->bytes, cpu->bytes, INSN_MAX);
 	e->insn = (struct insn){ 0 };
 	e->exception = (struct emulate_exception){ 0 };
 }

@@ -23,7 +23,7 @@ static int locate(struct emulate *e, struct step *step)
 	/* There is no override for ES:rDI. */
 	if (!error && step->uses_destination)
 		error = emulate_locate(e, INSN_ES, gpr[INSN_RDI] & mask, in->size,
-		                       step->writes ? EMULATE_WRITE : 0, &step->destination);
+		                       step->writes ? WALK_WRITE : 0, &step->destination);
 	return error;
 }
 

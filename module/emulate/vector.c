@@ -14,17 +14,17 @@
 /* Volume 4, section 1.3: who may use these registers at all. */
 static int check_enabled(struct emulate *e)
 {
-	const struct emulate_cpu *cpu = e->cpu;
+	const struct sill_vcpu *cpu = e->cpu;
 	bool enabled;
 
 	if (e->insn.vex)
-		enabled = emulate_protected(cpu) && cpu->cr4 & CR4_OSXSAVE &&
-		          (cpu->xcr0 & XCR0_SSE_AVX) == XCR0_SSE_AVX;
+		enabled = emulate_protected(cpu) && cpu->system.cr4 & CR4_OSXSAVE &&
+		          (e->xcr0 & XCR0_SSE_AVX) == XCR0_SSE_AVX;
 	else
-		enabled = cpu->cr4 & CR4_OSFXSR && !(cpu->cr0 & CR0_EM);
+		enabled = cpu->system.cr4 & CR4_OSFXSR && !(cpu->system.cr0 & CR0_EM);
 	if (!enabled)
 		return emulate_raise(e, VECTOR_UD, 0);
-	return cpu->cr0 & CR0_TS ? emulate_raise(e, VECTOR_NM, 0) : 0;
+	return cpu->system.cr0 & CR0_TS ? emulate_raise(e, VECTOR_NM, 0) : 0;
 }
 
 static int load(struct emulate *e, const struct place *place)
@@ -63,8 +63,7 @@ int emulate_vector(struct emulate *e)
 		return error;
 	if (in->aligned && emulate_linear(e, in->segment, offset) & (in->size - 1u))
 		return emulate_raise(e, VECTOR_GP, 0);
-	error = emulate_locate(e, in->segment, offset, in->size, stores ? EMULATE_WRITE : 0,
-	                       &place);
+	error = emulate_locate(e, in->segment, offset, in->size, stores ? WALK_WRITE : 0, &place);
 	if (!error)
 		error = stores ? store(e, &place) : load(e, &place);
 	return error ? error : emulate_finish(e, e->cpu->rflags);

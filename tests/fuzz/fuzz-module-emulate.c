@@ -48,31 +48,25 @@ static void check_piece(uint64_t physical, unsigned int size, unsigned int most)
 static int translate(void *vcpu, uint64_t linear, unsigned int access, uint64_t *ret_physical,
                      uint32_t *ret_code)
 {
-	int result = answer(EMULATE_FAULT);
+	int result = answer(1);
 
 	(void)vcpu;
-	if (access & ~(EMULATE_WRITE | EMULATE_USER | EMULATE_FETCH))
+	if (access & ~(WALK_WRITE | WALK_USER | WALK_FETCH))
 		abort();
 	*ret_physical = (linear & 0xFFF) | (uint64_t)next() << 12;
 	*ret_code = next();
 	return result;
 }
 
-static int read_memory(void *vcpu, uint64_t physical, void *data, unsigned int size)
-{
-	int result = answer(EMULATE_DEVICE);
-
-	(void)vcpu;
-	check_piece(physical, size, 15);
-	fill(data, size);
-	return result;
-}
-
-static int write_memory(void *vcpu, uint64_t physical, const void *data, unsigned int size)
+static int do_access(void *vcpu, struct emulate_access *access)
 {
 	(void)vcpu;
-	(void)data;
-	check_piece(physical, size, 8);
+	if (access->kind <= EMULATE_MEMORY_WRITE)
+		check_piece(access->address, access->size, 8);
+	else if (access->size != 1 && access->size != 2 && access->size != 4)
+		abort();
+	if (!emulate_writes(access))
+		fill(access->data, access->size);
 	return answer(EMULATE_DEVICE);
 }
 
@@ -86,22 +80,6 @@ static int exchange(void *vcpu, uint64_t physical, const void *expected, const v
 	memcpy(a, expected, size);
 	memcpy(b, wanted, size);
 	return answer(next() & 1 ? EMULATE_AGAIN : EMULATE_DEVICE);
-}
-
-static int port_in(void *vcpu, uint16_t port, void *data, unsigned int size)
-{
-	(void)vcpu;
-	(void)port;
-	if (size != 1 && size != 2 && size != 4)
-		abort();
-	fill(data, size);
-	return answer(EMULATE_DEVICE);
-}
-
-static int port_out(void *vcpu, uint16_t port, const void *data, unsigned int size)
-{
-	(void)data;
-	return port_in(vcpu, port, (uint8_t[4]){ 0 }, size);
 }
 
 static void vector_read(void *vcpu, unsigned int number, uint8_t *data, unsigned int size)
@@ -124,11 +102,10 @@ static void vector_write(void *vcpu, unsigned int number, const uint8_t *data, u
 	memcpy(copy, data, size);
 }
 
-static const struct emulate_ops ops = { translate, read_memory, write_memory, exchange,
-	                                port_in,   port_out,    vector_read,  vector_write };
+static const struct emulate_ops ops = { translate, do_access, exchange, vector_read, vector_write };
 
 /* An iteration of a repeated instruction may have been done before. */
-static void check_unchanged(const struct emulate *e, const struct emulate_cpu *before)
+static void check_unchanged(const struct emulate *e, const struct sill_vcpu *before)
 {
 	if (e->insn.op >= INSN_MOVS && e->insn.op <= INSN_OUTS)
 		return;
@@ -138,33 +115,33 @@ static void check_unchanged(const struct emulate *e, const struct emulate_cpu *b
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	uint8_t bytes[INSN_MAX], count;
-	struct emulate_cpu cpu = { 0 }, before;
+	struct sill_vcpu cpu = { 0 }, before;
 	struct emulate e;
+	uint64_t xcr0 = 0;
 	int result;
 
 	input = data;
 	left = len;
-	count = next() & 15;
-	fill(bytes, count);
-	fill(&cpu.cr0, 3);
-	fill(&cpu.cr4, 3);
-	fill(&cpu.efer, 2);
-	fill(&cpu.xcr0, 1);
+	cpu.fetched = next() & 15;
+	fill(cpu.bytes, cpu.fetched);
+	fill(&cpu.system.cr0, 3);
+	fill(&cpu.system.cr4, 3);
+	fill(&cpu.system.efer, 2);
+	fill(&xcr0, 1);
 	fill(&cpu.rflags, 3);
 	fill(&cpu.rip, 8);
 	cpu.cpl = next() & 3;
 	for (unsigned int i = 0; i < 6; i++)
-		fill(&cpu.segment[i], sizeof(cpu.segment[i]));
-	fill(&cpu.tr, sizeof(cpu.tr));
+		fill(&cpu.segments[i], sizeof(cpu.segments[i]));
+	fill(&cpu.segments[SILL_TR], sizeof(cpu.segments[SILL_TR]));
 	for (unsigned int i = 0; i < 16; i++)
 		fill(&cpu.gpr[i], next() & 7);
-	emulate_begin(&e, &cpu, &ops, NULL, bytes, count);
+	emulate_begin(&e, &cpu, xcr0, &ops, NULL);
 	for (unsigned int i = 0; i < 64; i++) {
 		before = cpu;
 		result = emulate_run(&e, 1 + (next() & 3));
-		if (memcmp(cpu.segment, before.segment, sizeof(cpu.segment)) != 0 ||
-		    cpu.cr0 != before.cr0 || cpu.cpl != before.cpl)
+		if (memcmp(cpu.segments, before.segments, sizeof(cpu.segments)) != 0 ||
+		    cpu.system.cr0 != before.system.cr0 || cpu.cpl != before.cpl)
 			abort();
 		if (result != EMULATE_DONE)
 			check_unchanged(&e, &before);

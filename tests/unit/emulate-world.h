@@ -18,7 +18,8 @@
 #define WORLD_FAULT 0x8u /* a bit that translate() adds to the error code */
 
 struct world {
-	struct emulate_cpu cpu;
+	struct sill_vcpu cpu;
+	uint64_t xcr0;
 	uint8_t code[WORLD_PAGE], data[WORLD_SIZE], vector[16][32];
 	bool device[2];       /* a page of data is a device's: the VMM answers */
 	bool read_only[2];    /* in the page tables */
@@ -51,39 +52,11 @@ static inline int world_translate(void *vcpu, uint64_t linear, unsigned int acce
 	bool read_only = code || (data && w->read_only[(linear - WORLD_DATA) / WORLD_PAGE]);
 
 	w->translations++;
-	if ((!data && !code) || (access & EMULATE_WRITE && read_only)) {
+	if ((!data && !code) || (access & WALK_WRITE && read_only)) {
 		*ret_code = access | WORLD_FAULT;
-		return EMULATE_FAULT;
+		return 1;
 	}
 	*ret_physical = linear;
-	return 0;
-}
-
-static inline int world_read(void *vcpu, uint64_t physical, void *data, unsigned int size)
-{
-	struct world *w = vcpu;
-	const uint8_t *at = world_at(w, physical, size);
-
-	if (!at)
-		return -EFAULT;
-	if (world_is_device(w, physical))
-		return EMULATE_DEVICE;
-	w->reads++;
-	memcpy(data, at, size);
-	return 0;
-}
-
-static inline int world_write(void *vcpu, uint64_t physical, const void *data, unsigned int size)
-{
-	struct world *w = vcpu;
-	uint8_t *at = world_at(w, physical, size);
-
-	if (!at)
-		return -EFAULT;
-	if (world_is_device(w, physical))
-		return EMULATE_DEVICE;
-	w->writes++;
-	memcpy(at, data, size);
 	return 0;
 }
 
@@ -119,28 +92,42 @@ static inline void world_output(struct world *w, uint16_t port, uint32_t value, 
 	w->outputs = w->outputs * 31 + port * 7u + value + size;
 }
 
-static inline int world_in(void *vcpu, uint16_t port, void *data, unsigned int size)
+/* Does an access that is not the VMM's. */
+static inline void world_do(struct world *w, struct emulate_access *access)
 {
-	struct world *w = vcpu;
-	uint32_t value;
+	uint32_t value = 0;
+	uint8_t *at;
 
-	(void)port;
-	if (w->ports_elsewhere)
-		return EMULATE_DEVICE;
-	value = world_input(w);
-	memcpy(data, &value, size);
-	return 0;
+	switch (access->kind) {
+	case EMULATE_PORT_IN:
+		value = world_input(w);
+		memcpy(access->data, &value, access->size);
+		break;
+	case EMULATE_PORT_OUT:
+		memcpy(&value, access->data, access->size);
+		world_output(w, (uint16_t)access->address, value, access->size);
+		break;
+	default:
+		at = world_at(w, access->address, access->size);
+		if (access->kind == EMULATE_MEMORY_READ)
+			memcpy(access->data, at, access->size);
+		else
+			memcpy(at, access->data, access->size);
+	}
 }
 
-static inline int world_out(void *vcpu, uint16_t port, const void *data, unsigned int size)
+static inline int world_access(void *vcpu, struct emulate_access *access)
 {
 	struct world *w = vcpu;
-	uint32_t value = 0;
+	bool port = access->kind >= EMULATE_PORT_IN;
 
-	if (w->ports_elsewhere)
+	if (!port && !world_at(w, access->address, access->size))
+		return -EFAULT;
+	if (port ? w->ports_elsewhere : world_is_device(w, access->address))
 		return EMULATE_DEVICE;
-	memcpy(&value, data, size);
-	world_output(w, port, value, size);
+	w->reads += access->kind == EMULATE_MEMORY_READ;
+	w->writes += access->kind == EMULATE_MEMORY_WRITE;
+	world_do(w, access);
 	return 0;
 }
 
@@ -162,11 +149,8 @@ static inline void world_vector_write(void *vcpu, unsigned int number, const uin
 
 static const struct emulate_ops world_ops = {
 	.translate = world_translate,
-	.read = world_read,
-	.write = world_write,
+	.access = world_access,
 	.exchange = world_exchange,
-	.port_in = world_in,
-	.port_out = world_out,
 	.vector_read = world_vector_read,
 	.vector_write = world_vector_write,
 };
@@ -174,27 +158,8 @@ static const struct emulate_ops world_ops = {
 /* The VMM: does the access that is wanted. */
 static inline void world_answer(struct world *w, struct emulate *e)
 {
-	struct emulate_access *access = &e->access;
-	uint32_t value = 0;
-	uint8_t *at;
-
 	w->answered++;
-	switch (access->kind) {
-	case EMULATE_PORT_IN:
-		value = world_input(w);
-		memcpy(access->data, &value, access->size);
-		break;
-	case EMULATE_PORT_OUT:
-		memcpy(&value, access->data, access->size);
-		world_output(w, (uint16_t)access->address, value, access->size);
-		break;
-	default:
-		at = world_at(w, access->address, access->size);
-		if (access->kind == EMULATE_MEMORY_READ)
-			memcpy(access->data, at, access->size);
-		else
-			memcpy(at, access->data, access->size);
-	}
+	world_do(w, &e->access);
 	emulate_answer(e);
 }
 
@@ -203,7 +168,7 @@ static inline int world_run(struct world *w, struct emulate *e, unsigned int ite
 {
 	int result;
 
-	emulate_begin(e, &w->cpu, &world_ops, w, NULL, 0);
+	emulate_begin(e, &w->cpu, w->xcr0, &world_ops, w);
 	while ((result = emulate_run(e, iterations)) == EMULATE_DEVICE || result == EMULATE_AGAIN) {
 		if (result == EMULATE_DEVICE)
 			world_answer(w, e);
@@ -220,15 +185,15 @@ static inline void world_init(struct world *w, unsigned int code_size)
 
 	memset(w, 0, sizeof(*w));
 	for (unsigned int i = 0; i < 6; i++)
-		w->cpu.segment[i] =
-			(struct emulate_segment){ .limit = UINT32_MAX, .attributes = 0x93 };
+		w->cpu.segments[i] =
+			(struct sill_segment){ .limit = UINT32_MAX, .attributes = 0x93 };
 	if (code_size == 4)
-		w->cpu.segment[INSN_SS].attributes |= EMULATE_SEGMENT_BIG;
-	w->cpu.segment[INSN_CS].attributes = 0x9B | size;
-	w->cpu.cr0 = code_size == 2 ? 0x10 : 0x80000011;
-	w->cpu.cr4 = 0x40620;
-	w->cpu.xcr0 = 7;
-	w->cpu.efer = code_size == 8 ? 0x500 : 0;
+		w->cpu.segments[INSN_SS].attributes |= EMULATE_SEGMENT_BIG;
+	w->cpu.segments[INSN_CS].attributes = 0x9B | size;
+	w->cpu.system.cr0 = code_size == 2 ? 0x10 : 0x80000011;
+	w->cpu.system.cr4 = 0x40620;
+	w->xcr0 = 7;
+	w->cpu.system.efer = code_size == 8 ? 0x500 : 0;
 	w->cpu.rip = WORLD_CODE;
 	w->cpu.rflags = 2;
 }

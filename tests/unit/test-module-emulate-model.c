@@ -109,8 +109,8 @@ static void exchange_registers(unsigned int mode, bool write)
 	if (write) {
 		uc_reg_write(uc, UC_X86_REG_EFLAGS, &theirs.cpu.rflags);
 		if (mode == 0) {
-			uc_reg_write(uc, UC_X86_REG_FS_BASE, &theirs.cpu.segment[INSN_FS].base);
-			uc_reg_write(uc, UC_X86_REG_GS_BASE, &theirs.cpu.segment[INSN_GS].base);
+			uc_reg_write(uc, UC_X86_REG_FS_BASE, &theirs.cpu.segments[INSN_FS].base);
+			uc_reg_write(uc, UC_X86_REG_GS_BASE, &theirs.cpu.segments[INSN_GS].base);
 		}
 	} else {
 		theirs.cpu.rip = theirs.cpu.rflags = 0;
@@ -172,11 +172,11 @@ static uint64_t random_place(void)
 /* Set registers, or the displacement at `at`, so that the operand lies in our memory. */
 static void aim(unsigned int mode, struct insn *in, uint8_t *bytes, unsigned int at)
 {
-	struct emulate_cpu *cpu = &before.cpu;
+	struct sill_vcpu *cpu = &before.cpu;
 	uint64_t target = random_place(), mask = size_mask(mode == 0 ? 8 : 4);
 
 	if (mode != 1 && (mode != 0 || in->segment >= INSN_FS))
-		target -= cpu->segment[in->segment].base;
+		target -= cpu->segments[in->segment].base;
 	if (in->index != INSN_NO_REGISTER && in->index != in->base)
 		cpu->gpr[in->index] = (uint64_t)(rand() % 0x400);
 	if (in->index != INSN_NO_REGISTER)
@@ -217,8 +217,8 @@ static void make_registers(unsigned int mode)
 	}
 	before.cpu.rflags = ((uint64_t)rand() & (FLAGS_MATH | FLAG_DF)) | 2;
 	if (mode == 0) {
-		before.cpu.segment[INSN_FS].base = random_64() >> 20;
-		before.cpu.segment[INSN_GS].base = (uint64_t)(rand() & 0xFFF);
+		before.cpu.segments[INSN_FS].base = random_64() >> 20;
+		before.cpu.segments[INSN_GS].base = (uint64_t)(rand() & 0xFFF);
 	}
 	for (unsigned int i = 0; i < WORLD_SIZE; i += 4) {
 		uint32_t value = rand() % 4 ? (uint32_t)rand() << 1 : (uint32_t)(rand() % 5) - 2;
@@ -264,7 +264,7 @@ static bool misunderstood(unsigned int mode, const struct insn *in, const uint8_
 /* A case into `before`; false: try another. */
 static bool make_case(unsigned int mode, struct insn *in)
 {
-	struct emulate_cpu *cpu = &before.cpu;
+	struct sill_vcpu *cpu = &before.cpu;
 	uint64_t mask = size_mask(mode == 0 ? 8 : 4);
 	uint8_t bytes[INSN_MAX];
 	unsigned int at;
@@ -278,7 +278,7 @@ static bool make_case(unsigned int mode, struct insn *in)
 		cpu->gpr[INSN_RSI] = random_place();
 		cpu->gpr[INSN_RDI] = random_place();
 		if (in->segment >= INSN_FS)
-			cpu->gpr[INSN_RSI] -= cpu->segment[in->segment].base;
+			cpu->gpr[INSN_RSI] -= cpu->segments[in->segment].base;
 		cpu->gpr[INSN_RSI] &= mask;
 		cpu->gpr[INSN_RCX] = (uint64_t)(rand() % 12) + 1;
 	}

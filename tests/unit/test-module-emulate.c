@@ -53,7 +53,7 @@ static void assert_wanted(enum emulate_kind kind, uint64_t address, unsigned int
 static void begin(void)
 {
 	saved = w;
-	emulate_begin(&e, &w.cpu, &world_ops, &w, NULL, 0);
+	emulate_begin(&e, &w.cpu, w.xcr0, &world_ops, &w);
 }
 
 TEST(a_load_from_a_device_waits_for_its_value)
@@ -146,13 +146,13 @@ TEST(a_vex_move_stores_all_of_its_register)
 TEST(vector_registers_that_are_not_enabled_are_undefined)
 {
 	PREPARE(8, "\x0F\x10\x0B"); /* movups */
-	w.cpu.cr4 &= ~UINT64_C(0x200);
+	w.cpu.system.cr4 &= ~UINT64_C(0x200);
 	assert_fault(VECTOR_UD, 0);
 	PREPARE(8, "\x0F\x10\x0B");
-	w.cpu.cr0 |= 8;
+	w.cpu.system.cr0 |= 8;
 	assert_fault(VECTOR_NM, 0);
 	PREPARE(8, "\xC5\xFE\x6F\x0B"); /* vmovdqu */
-	w.cpu.xcr0 = 3;
+	w.xcr0 = 3;
 	assert_fault(VECTOR_UD, 0);
 	PREPARE(2, "\xC5\xFE\x6F\x0F"); /* in real mode */
 	assert_fault(VECTOR_UD, 0);
@@ -186,7 +186,7 @@ TEST(a_page_fault_says_its_address_and_kind)
 {
 	PREPARE(8, "\x89\x83\xFE\x1F\x00\x00"); /* mov %eax, 0x1ffe(%rbx) */
 	w.cpu.cpl = 3;
-	assert_fault(VECTOR_PF, EMULATE_WRITE | EMULATE_USER | WORLD_FAULT);
+	assert_fault(VECTOR_PF, WALK_WRITE | WALK_USER | WORLD_FAULT);
 	assert_int_equal(e.exception.address, WORLD_DATA + WORLD_SIZE);
 	PREPARE(8, "\x8B\x03"); /* mov (%rbx), %eax */
 	w.cpu.gpr[INSN_RBX] = 0x9008;
@@ -198,13 +198,13 @@ TEST(a_write_fault_comes_before_the_device_is_read)
 {
 	PREPARE(8, "\x01\x03"); /* add %eax, (%rbx) */
 	w.device[0] = w.read_only[0] = true;
-	assert_fault(VECTOR_PF, EMULATE_WRITE | WORLD_FAULT);
+	assert_fault(VECTOR_PF, WALK_WRITE | WORLD_FAULT);
 	assert_int_equal(w.answered, 0);
 	PREPARE(8, "\xA4"); /* movsb from a device to a page that may not be written */
 	w.device[0] = w.read_only[1] = true;
 	w.cpu.gpr[INSN_RSI] = WORLD_DATA;
 	w.cpu.gpr[INSN_RDI] = WORLD_DATA + WORLD_PAGE;
-	assert_fault(VECTOR_PF, EMULATE_WRITE | WORLD_FAULT);
+	assert_fault(VECTOR_PF, WALK_WRITE | WORLD_FAULT);
 	assert_int_equal(w.answered, 0);
 }
 
@@ -213,7 +213,7 @@ TEST(code_that_goes_on_in_a_missing_page_faults_there)
 	PREPARE(8, "");
 	w.cpu.rip = WORLD_CODE + WORLD_PAGE - 1;
 	w.code[WORLD_PAGE - 1] = 0x8B;
-	assert_fault(VECTOR_PF, EMULATE_FETCH | WORLD_FAULT);
+	assert_fault(VECTOR_PF, WALK_FETCH | WORLD_FAULT);
 	assert_int_equal(e.exception.address, WORLD_CODE + WORLD_PAGE);
 	/* One that ends there does not look at the next page. */
 	w.code[WORLD_PAGE - 1] = 0x90;
@@ -223,7 +223,8 @@ TEST(code_that_goes_on_in_a_missing_page_faults_there)
 TEST(bytes_that_the_processor_gave_are_not_fetched)
 {
 	PREPARE(8, "\xF4"); /* hlt */
-	emulate_begin(&e, &w.cpu, &world_ops, &w, (const uint8_t *)"\x88\x03", 2);
+	memcpy(w.cpu.bytes, "\x88\x03", w.cpu.fetched = 2);
+	emulate_begin(&e, &w.cpu, w.xcr0, &world_ops, &w);
 	w.cpu.gpr[INSN_RAX] = 0x77;
 	assert_int_equal(emulate_run(&e, 1), EMULATE_DONE);
 	assert_int_equal(w.data[0], 0x77);
@@ -349,7 +350,7 @@ TEST(a_string_from_a_port_asks_once_for_each_element)
 /* A task state segment at the start of memory, its bit map at 70h. */
 static void make_task_state(uint16_t limit)
 {
-	w.cpu.tr = (struct emulate_segment){ WORLD_DATA, limit, 0x40, 0x8B };
+	w.cpu.segments[SILL_TR] = (struct sill_segment){ 0x40, 0x8B, limit, WORLD_DATA };
 	memset(w.data, 0, 0x200);
 	w.data[0x66] = 0x70;
 }
@@ -376,12 +377,12 @@ TEST(a_port_beyond_the_bit_map_is_a_protection_fault)
 	w.cpu.gpr[INSN_RDX] = 0x3F8;
 	assert_int_equal(run(), EMULATE_DONE);
 	w.cpu.rip = WORLD_CODE;
-	w.cpu.tr.limit = 0x70 + 0x7F;
+	w.cpu.segments[SILL_TR].limit = 0x70 + 0x7F;
 	assert_fault(VECTOR_GP, 0);
 	make_task_state(0x200);
-	w.cpu.tr.attributes = 0x83; /* of 16 bits */
+	w.cpu.segments[SILL_TR].attributes = 0x83; /* of 16 bits */
 	assert_fault(VECTOR_GP, 0);
-	w.cpu.cr0 = 0x10; /* real mode has no such thing */
+	w.cpu.system.cr0 = 0x10; /* real mode has no such thing */
 	assert_int_equal(run(), EMULATE_DONE);
 }
 
@@ -428,9 +429,9 @@ TEST(an_answer_for_a_place_that_is_no_longer_meant_is_dropped)
 	assert_memory_equal(e.access.data, "\x22\x22\x22\x22", 4);
 }
 
-static int broken_read(void *vcpu, uint64_t physical, void *data, unsigned int size)
+static int broken_access(void *vcpu, struct emulate_access *access)
 {
-	return physical >= WORLD_DATA ? -EIO : world_read(vcpu, physical, data, size);
+	return access->address >= WORLD_DATA ? -EIO : world_access(vcpu, access);
 }
 
 TEST(an_error_of_the_caller_is_passed_on)
@@ -438,9 +439,9 @@ TEST(an_error_of_the_caller_is_passed_on)
 	struct emulate_ops broken = world_ops;
 
 	PREPARE(8, "\x8B\x03"); /* mov (%rbx), %eax */
-	broken.read = broken_read;
+	broken.access = broken_access;
 	saved = w;
-	emulate_begin(&e, &w.cpu, &broken, &w, NULL, 0);
+	emulate_begin(&e, &w.cpu, w.xcr0, &broken, &w);
 	assert_int_equal(emulate_run(&e, 1), -EIO);
 	assert_nothing_changed();
 }
@@ -448,7 +449,7 @@ TEST(an_error_of_the_caller_is_passed_on)
 TEST(the_place_of_an_operand_is_told_without_running)
 {
 	PREPARE(4, "\x64\x0F\x01\x7B\x10"); /* invlpg %fs:0x10(%ebx) */
-	w.cpu.segment[INSN_FS].base = 0xFFFFC000;
+	w.cpu.segments[INSN_FS].base = 0xFFFFC000;
 	begin();
 	assert_int_equal(emulate_decode(&e), EMULATE_DONE);
 	assert_int_equal(e.insn.op, INSN_INVLPG);

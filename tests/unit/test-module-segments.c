@@ -15,8 +15,8 @@ static void prepare(unsigned int code_size, const char *bytes, unsigned int coun
 {
 	world_init(&w, code_size);
 	memcpy(w.code, bytes, count);
-	w.cpu.segment[INSN_DS].base = w.cpu.segment[INSN_SS].base = WORLD_DATA;
-	w.cpu.segment[INSN_DS].limit = w.cpu.segment[INSN_SS].limit = 0xFFF;
+	w.cpu.segments[INSN_DS].base = w.cpu.segments[INSN_SS].base = WORLD_DATA;
+	w.cpu.segments[INSN_DS].limit = w.cpu.segments[INSN_SS].limit = 0xFFF;
 }
 
 #define PREPARE(code_size, bytes) prepare(code_size, bytes, sizeof(bytes) - 1)
@@ -37,7 +37,7 @@ static void assert_fault(uint8_t vector)
 {
 	assert_int_equal(run(), EMULATE_FAULT);
 	assert_int_equal(e.exception.vector, vector);
-	assert_int_equal(e.exception.has_code, (w.cpu.cr0 & 1) != 0);
+	assert_int_equal(e.exception.has_code, (w.cpu.system.cr0 & 1) != 0);
 	assert_int_equal(e.exception.code, 0);
 	assert_memory_equal(&w.cpu, &saved.cpu, sizeof(w.cpu));
 	assert_memory_equal(w.data, saved.data, sizeof(w.data));
@@ -55,16 +55,16 @@ TEST(an_access_ends_at_the_limit)
 TEST(a_segment_that_expands_down_begins_above_its_limit)
 {
 	PREPARE(4, "\x89\x03"); /* mov %eax, (%ebx) */
-	w.cpu.segment[INSN_DS].attributes = 0x97;
-	w.cpu.segment[INSN_DS].limit = 0xFF;
+	w.cpu.segments[INSN_DS].attributes = 0x97;
+	w.cpu.segments[INSN_DS].limit = 0xFF;
 	w.cpu.gpr[INSN_RBX] = 0xFF;
 	assert_fault(VECTOR_GP);
 	w.cpu.gpr[INSN_RBX] = 0x100;
 	assert_done();
-	w.cpu.segment[INSN_DS].base = WORLD_DATA - 0x10000;
+	w.cpu.segments[INSN_DS].base = WORLD_DATA - 0x10000;
 	w.cpu.gpr[INSN_RBX] = 0x10000;
 	assert_fault(VECTOR_GP);
-	w.cpu.segment[INSN_DS].attributes |= EMULATE_SEGMENT_BIG;
+	w.cpu.segments[INSN_DS].attributes |= EMULATE_SEGMENT_BIG;
 	assert_done();
 }
 
@@ -81,31 +81,31 @@ TEST(the_stack_has_a_fault_of_its_own)
 TEST(code_may_not_be_written_nor_read_unless_it_says_so)
 {
 	PREPARE(4, "\x8B\x03"); /* mov (%ebx), %eax */
-	w.cpu.segment[INSN_DS].attributes = 0x9B;
+	w.cpu.segments[INSN_DS].attributes = 0x9B;
 	assert_done();
-	w.cpu.segment[INSN_DS].attributes = 0x99;
+	w.cpu.segments[INSN_DS].attributes = 0x99;
 	assert_fault(VECTOR_GP);
 	PREPARE(4, "\x89\x03"); /* mov %eax, (%ebx) */
-	w.cpu.segment[INSN_DS].attributes = 0x9B;
+	w.cpu.segments[INSN_DS].attributes = 0x9B;
 	assert_fault(VECTOR_GP);
-	w.cpu.segment[INSN_DS].attributes = 0x91;
+	w.cpu.segments[INSN_DS].attributes = 0x91;
 	assert_fault(VECTOR_GP);
-	w.cpu.segment[INSN_DS].attributes = 0x93;
+	w.cpu.segments[INSN_DS].attributes = 0x93;
 	assert_done();
 }
 
 TEST(a_null_selector_reaches_nothing)
 {
 	PREPARE(4, "\x8B\x03"); /* mov (%ebx), %eax */
-	w.cpu.segment[INSN_DS].attributes = 0;
+	w.cpu.segments[INSN_DS].attributes = 0;
 	assert_fault(VECTOR_GP);
 }
 
 TEST(real_mode_has_limits_and_no_types)
 {
 	PREPARE(2, "\x89\x07"); /* mov %ax, (%bx) */
-	w.cpu.segment[INSN_DS].limit = 0xFFFF;
-	w.cpu.segment[INSN_DS].attributes = 0x9B;
+	w.cpu.segments[INSN_DS].limit = 0xFFFF;
+	w.cpu.segments[INSN_DS].attributes = 0x9B;
 	w.cpu.gpr[INSN_RBX] = 0x1000;
 	assert_done();
 	w.cpu.gpr[INSN_RBX] = 0xFFFF;
@@ -115,8 +115,8 @@ TEST(real_mode_has_limits_and_no_types)
 TEST(big_real_mode_reaches_beyond_64_kilobytes)
 {
 	PREPARE(2, "\x67\x89\x03"); /* mov %ax, (%ebx) */
-	w.cpu.segment[INSN_DS].base = 0xFFFF4000;
-	w.cpu.segment[INSN_DS].limit = UINT32_MAX;
+	w.cpu.segments[INSN_DS].base = 0xFFFF4000;
+	w.cpu.segments[INSN_DS].limit = UINT32_MAX;
 	w.cpu.gpr[INSN_RBX] = 0x10100;
 	w.cpu.gpr[INSN_RAX] = 0x1234;
 	assert_done();
@@ -138,11 +138,11 @@ TEST(long_mode_ignores_all_but_two_bases)
 	PREPARE(8, "\x88\x03"); /* mov %al, (%rbx) */
 	w.cpu.gpr[INSN_RBX] = WORLD_DATA;
 	w.cpu.gpr[INSN_RAX] = 1;
-	w.cpu.segment[INSN_DS].attributes = 0;
+	w.cpu.segments[INSN_DS].attributes = 0;
 	assert_done();
 	assert_int_equal(w.data[0], 1);
 	PREPARE(8, "\x65\x88\x03"); /* mov %al, %gs:(%rbx) */
-	w.cpu.segment[INSN_GS].base = WORLD_DATA + 7;
+	w.cpu.segments[INSN_GS].base = WORLD_DATA + 7;
 	w.cpu.gpr[INSN_RAX] = 1;
 	assert_done();
 	assert_int_equal(w.data[7], 1);
@@ -159,7 +159,7 @@ TEST(an_address_that_is_not_canonical_is_a_protection_fault)
 	w.cpu.gpr[INSN_RBP] = UINT64_C(1) << 50;
 	assert_fault(VECTOR_SS);
 	/* With five levels it is, and is not there. */
-	w.cpu.cr4 |= UINT64_C(1) << 12;
+	w.cpu.system.cr4 |= UINT64_C(1) << 12;
 	assert_int_equal(run(), EMULATE_FAULT);
 	assert_int_equal(e.exception.vector, VECTOR_PF);
 }
@@ -168,14 +168,14 @@ TEST(alignment_is_checked_for_programs_that_ask)
 {
 	PREPARE(8, "\x8B\x03"); /* mov (%rbx), %eax */
 	w.cpu.gpr[INSN_RBX] = WORLD_DATA + 1;
-	w.cpu.cr0 |= 1 << 18;
+	w.cpu.system.cr0 |= 1 << 18;
 	w.cpu.rflags |= FLAG_AC;
 	assert_done();
 	w.cpu.cpl = 3;
 	assert_fault(VECTOR_AC);
-	w.cpu.cr0 &= ~(UINT64_C(1) << 18);
+	w.cpu.system.cr0 &= ~(UINT64_C(1) << 18);
 	assert_done();
-	w.cpu.cr0 |= 1 << 18;
+	w.cpu.system.cr0 |= 1 << 18;
 	w.cpu.gpr[INSN_RBX] = WORLD_DATA + 4;
 	assert_done();
 }
@@ -193,7 +193,7 @@ TEST(a_push_below_the_stack_is_a_stack_fault)
 TEST(a_stack_of_16_bits_moves_only_sp)
 {
 	PREPARE(4, "\xFF\x33"); /* pushl (%ebx) */
-	w.cpu.segment[INSN_SS].attributes &= (uint16_t)~EMULATE_SEGMENT_BIG;
+	w.cpu.segments[INSN_SS].attributes &= (uint16_t)~EMULATE_SEGMENT_BIG;
 	w.cpu.gpr[INSN_RSP] = 0xABCD0010;
 	w.data[0] = 0x55;
 	assert_done();
@@ -214,7 +214,7 @@ TEST(a_pop_by_way_of_the_stack_pointer_sees_it_moved)
 TEST(a_call_beyond_the_limit_pushes_nothing)
 {
 	PREPARE(4, "\xFF\x13"); /* call *(%ebx) */
-	w.cpu.segment[INSN_CS].limit = 0x1FFF;
+	w.cpu.segments[INSN_CS].limit = 0x1FFF;
 	w.cpu.gpr[INSN_RSP] = 0x100;
 	memcpy(w.data, "\x00\x20\x00\x00", 4);
 	assert_fault(VECTOR_GP);
@@ -235,9 +235,9 @@ TEST(a_jump_to_where_no_address_is_does_not_happen)
 TEST(code_ends_at_its_limit)
 {
 	PREPARE(4, "\x8B\x03");
-	w.cpu.segment[INSN_CS].limit = WORLD_CODE;
+	w.cpu.segments[INSN_CS].limit = WORLD_CODE;
 	assert_fault(VECTOR_GP);
-	w.cpu.segment[INSN_CS].limit = WORLD_CODE + 1;
+	w.cpu.segments[INSN_CS].limit = WORLD_CODE + 1;
 	assert_done();
 }
 

@@ -5,12 +5,10 @@
  */
 #include "module/emulate/insn.h"
 
-#define REX_W             8
-#define REX_R             4
-#define REX_X             2
-#define REX_B             1
-
-#define CONTROL_REGISTERS 0x11Du /* 0, 2, 3, 4 and 8 */
+#define REX_W 8
+#define REX_R 4
+#define REX_X 2
+#define REX_B 1
 
 struct cursor {
 	const uint8_t *bytes;
@@ -190,7 +188,7 @@ static void take_modrm(struct cursor *c, struct insn *in, bool always_register)
 		in->segment = INSN_SS;
 }
 
-static void set_size(const struct cursor *c, struct insn *in, uint16_t flags)
+static void set_size(const struct cursor *c, struct insn *in, uint32_t flags)
 {
 	if (flags & INSN_ROW_BYTE)
 		in->size = 1;
@@ -295,12 +293,6 @@ static enum insn_status refine(const struct cursor *c, struct insn *in, unsigned
 	case INSN_CMPXCHG2:
 		in->size = in->source_size = c->rex & REX_W ? 8 : 4;
 		return INSN_OK;
-	case INSN_MOV_CR:
-		/* AMD: LOCK reaches CR8 outside 64-bit code (volume 3, MOV CRn). */
-		if (in->lock)
-			in->reg |= 8;
-		in->lock = false;
-		return in->reg < 16 && CONTROL_REGISTERS >> in->reg & 1 ? INSN_OK : INSN_UNDEFINED;
 	case INSN_MOV_DR:
 		return in->reg < 8 ? INSN_OK : INSN_UNDEFINED;
 	case INSN_CALL:
@@ -333,7 +325,7 @@ static enum insn_status decode_general(struct cursor *c, struct insn *in, unsign
                                        uint8_t opcode)
 {
 	const struct insn_row *row;
-	uint16_t flags;
+	uint32_t flags;
 
 	if (c->at >= c->end && insn_row_by_modrm(map, opcode)) {
 		c->short_of = true;
@@ -341,6 +333,8 @@ static enum insn_status decode_general(struct cursor *c, struct insn *in, unsign
 	}
 	row = insn_row(map, opcode, c->at < c->end ? c->bytes[c->at] : 0);
 	flags = row->flags;
+	if (flags & INSN_ROW_EVEN_BYTE && !(opcode & 1))
+		flags |= INSN_ROW_BYTE;
 	if (row->op == INSN_NONE || (flags & INSN_ROW_NO_66 && c->operand) ||
 	    (flags & INSN_ROW_NO_REP && in->repeat) ||
 	    (flags & INSN_ROW_NEEDS_66 && (!c->operand || in->repeat)))
@@ -358,8 +352,7 @@ static enum insn_status decode_general(struct cursor *c, struct insn *in, unsign
 	take_immediate(c, in, row->immediate);
 	if (c->short_of)
 		return INSN_SHORT;
-	if (in->lock && (!(flags & INSN_ROW_LOCK) || in->op == INSN_CMP ||
-	                 (!in->memory && in->op != INSN_MOV_CR)))
+	if (in->lock && (!(flags & INSN_ROW_LOCK) || in->op == INSN_CMP || !in->memory))
 		return INSN_UNDEFINED;
 	if (flags & INSN_ROW_MEMORY && !in->memory)
 		return INSN_UNDEFINED;

@@ -86,50 +86,17 @@ enum insn_op {
 	INSN_CPUID = INSN_EXITS,
 	INSN_RDMSR,
 	INSN_WRMSR,
-	INSN_RDTSC,
-	INSN_RDTSCP,
-	INSN_RDPMC,
 	INSN_HLT,
 	INSN_PAUSE,
 	INSN_INVD,
 	INSN_WBINVD, /* and WBNOINVD */
-	INSN_INVLPG,
-	INSN_INVLPGA,
-	INSN_INVPCID,
 	INSN_VMMCALL,
 	INSN_VMCALL,
-	INSN_VMRUN,
-	INSN_VMLOAD,
-	INSN_VMSAVE,
-	INSN_STGI,
-	INSN_CLGI,
-	INSN_SKINIT,
-	INSN_MOV_CR, /* `reg` is the number of CR or DR, the other operand INSN_IN_RM */
-	INSN_MOV_DR,
-	INSN_CLTS,
-	INSN_LMSW,
-	INSN_SMSW,
-	INSN_XGETBV,
+	INSN_MOV_DR, /* `reg` is the number of DR, the other operand INSN_IN_RM */
+	INSN_OPS,
 	INSN_XSETBV,
 	INSN_MONITOR,
 	INSN_MWAIT,
-	INSN_INT,
-	INSN_INT1,
-	INSN_INT3,
-	INSN_INTO,
-	INSN_IRET,
-	INSN_PUSHF,
-	INSN_POPF,
-	INSN_SGDT,
-	INSN_SIDT,
-	INSN_LGDT,
-	INSN_LIDT,
-	INSN_SLDT,
-	INSN_STR,
-	INSN_LLDT,
-	INSN_LTR,
-	INSN_SWAPGS,
-	INSN_RSM,
 };
 
 /* Where an operand is. */
@@ -143,7 +110,6 @@ enum insn_in {
 	INSN_IN_CL,
 	INSN_IN_DX,
 	INSN_IN_SEGMENT, /* segment register `reg` */
-	INSN_IN_CR,
 	INSN_IN_DR,
 	INSN_IN_VECTOR, /* vector register `reg` */
 };
@@ -196,34 +162,34 @@ struct insn_row {
 	uint8_t op;
 	uint8_t to, from;
 	uint8_t immediate; /* enum insn_immediate */
-	uint16_t flags;    /* INSN_ROW_ */
+	uint32_t flags;    /* INSN_ROW_ */
 };
 
 enum insn_immediate {
 	INSN_IMM_NONE,
 	INSN_IMM_8,
-	INSN_IMM_S8, /* sign-extended */
-	INSN_IMM_16,
+	INSN_IMM_S8,     /* sign-extended */
 	INSN_IMM_Z,      /* of operand size, at most 4 bytes, sign-extended */
 	INSN_IMM_OFFSET, /* an address: the memory operand */
 };
 
-#define INSN_ROW_MODRM    0x0001
-#define INSN_ROW_BYTE     0x0002 /* operands of one byte */
-#define INSN_ROW_FROM8    0x0004 /* the source has one byte */
-#define INSN_ROW_FROM16   0x0008
-#define INSN_ROW_FROM32   0x0010
-#define INSN_ROW_LOCK     0x0020 /* LOCK is allowed */
-#define INSN_ROW_64       0x0040 /* 64-bit operands in 64-bit code without REX.W */
-#define INSN_ROW_MEMORY   0x0080 /* the operand must be memory */
-#define INSN_ROW_REGISTER 0x0100 /* ModRM's mode does not count, it is a register */
-#define INSN_ROW_NOT_64   0x0200 /* undefined in 64-bit code */
-#define INSN_ROW_ONLY_64  0x0400
-#define INSN_ROW_GROUP    0x0800 /* op counts on by ModRM's reg */
-#define INSN_ROW_NO_66    0x1000 /* prefix 66 makes it another instruction */
-#define INSN_ROW_NO_REP   0x2000 /* so do F2 and F3 */
-#define INSN_ROW_NEEDS_66 0x4000
-#define INSN_ROW_NATURAL  0x8000 /* 64-bit operands in 64-bit code, else 32-bit ones */
+#define INSN_ROW_MODRM     0x0001
+#define INSN_ROW_BYTE      0x0002 /* operands of one byte */
+#define INSN_ROW_FROM8     0x0004 /* the source has one byte */
+#define INSN_ROW_FROM16    0x0008
+#define INSN_ROW_FROM32    0x0010
+#define INSN_ROW_LOCK      0x0020 /* LOCK is allowed */
+#define INSN_ROW_64        0x0040 /* 64-bit operands in 64-bit code without REX.W */
+#define INSN_ROW_MEMORY    0x0080 /* the operand must be memory */
+#define INSN_ROW_REGISTER  0x0100 /* ModRM's mode does not count, it is a register */
+#define INSN_ROW_NOT_64    0x0200 /* undefined in 64-bit code */
+#define INSN_ROW_ONLY_64   0x0400
+#define INSN_ROW_GROUP     0x0800 /* op counts on by ModRM's reg */
+#define INSN_ROW_NO_66     0x1000 /* prefix 66 makes it another instruction */
+#define INSN_ROW_NO_REP    0x2000 /* so do F2 and F3 */
+#define INSN_ROW_NEEDS_66  0x4000
+#define INSN_ROW_NATURAL   0x8000  /* 64-bit operands in 64-bit code, else 32-bit ones */
+#define INSN_ROW_EVEN_BYTE 0x10000 /* operands of one byte if the opcode is even */
 
 /* Maps: 1 one byte, 2 behind 0F, 3 behind 0F 38.  The row's op is INSN_NONE: not known. */
 bool insn_row_by_modrm(unsigned int map, uint8_t opcode);
@@ -231,7 +197,7 @@ const struct insn_row *insn_row(unsigned int map, uint8_t opcode, uint8_t modrm)
 
 /* Instructions on vector registers are told apart by 66, F3 and F2 as well. */
 struct insn_vector_row {
-	uint8_t map, prefix, opcode;
+	uint8_t map, prefixes, opcode;
 	uint8_t op, size; /* size 0: 4, or 8 with W; size 16: 32 with VEX.L */
 	bool store, aligned;
 };

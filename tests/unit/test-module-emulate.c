@@ -448,11 +448,11 @@ TEST(an_error_of_the_caller_is_passed_on)
 
 TEST(the_place_of_an_operand_is_told_without_running)
 {
-	PREPARE(4, "\x64\x0F\x01\x7B\x10"); /* invlpg %fs:0x10(%ebx) */
+	PREPARE(4, "\x64\x0F\xAE\x7B\x10"); /* clflush %fs:0x10(%ebx) */
 	w.cpu.segments[INSN_FS].base = 0xFFFFC000;
 	begin();
 	assert_int_equal(emulate_decode(&e), EMULATE_DONE);
-	assert_int_equal(e.insn.op, INSN_INVLPG);
+	assert_int_equal(e.insn.op, INSN_CLFLUSH);
 	assert_int_equal(emulate_offset(&e), WORLD_DATA + 0x10);
 	assert_int_equal(emulate_linear(&e, e.insn.segment, emulate_offset(&e)), 0x10);
 }

@@ -1,257 +1,111 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Arithmetic and its flags (AMD64 Architecture Programmer's Manual volume 3).  Where a flag is
- * undefined it gets what is simplest.
+ * Arithmetic and its flags.  Who knows best what an operation does is the processor: it gets the
+ * guest's six flags, does the operation on values in registers, and is asked for its flags.
  */
 #include "module/emulate/internal.h"
 
-static uint64_t top_bit(uint64_t value, unsigned int size)
+/* AH has the flags that LAHF knows.  AL is OF: 7Fh + 1 overflows, and SAHF leaves that alone. */
+#define RUN(code)                                                           \
+	__asm__("addb $0x7f, %%al\n\tsahf\n\t" code "\n\tlahf\n\tseto %%al" \
+	        : "+&a"(flags), [a] "+r"(a)                                 \
+	        : [b] "r"(b), [count] "c"(count)                            \
+	        : "cc")
+
+/* Operands, with the letter that says how much of a register is meant. */
+#define ONE(part)       "%" part "[a]"
+#define TWO(part)       "%" part "[b], %" part "[a]"
+#define BY_COUNT(part)  "%b[count], %" part "[a]"
+#define TWO_COUNT(part) "%b[count], %" part "[b], %" part "[a]"
+
+/* Instructions without a form of 8 bits, and with one. */
+#define WIDE(op, name, operands)                      \
+	case op:                                      \
+		if (size == 2)                        \
+			RUN(name "w " operands("w")); \
+		else if (size == 4)                   \
+			RUN(name "l " operands("k")); \
+		else                                  \
+			RUN(name "q " operands("q")); \
+		break
+#define ANY(op, name, operands)                       \
+	case op:                                      \
+		if (size == 1)                        \
+			RUN(name "b " operands("b")); \
+		else if (size == 2)                   \
+			RUN(name "w " operands("w")); \
+		else if (size == 4)                   \
+			RUN(name "l " operands("k")); \
+		else                                  \
+			RUN(name "q " operands("q")); \
+		break
+
+uint64_t alu_run(uint8_t op, unsigned int size, uint64_t a, uint64_t b, uint8_t count,
+                 uint64_t *rflags)
 {
-	return value >> (size * 8 - 1) & 1;
+	uint32_t flags = (uint32_t)(*rflags & FLAGS_AH) << 8 | !!(*rflags & FLAG_OF);
+
+	switch (op) {
+		ANY(INSN_ADD, "add", TWO);
+		ANY(INSN_OR, "or", TWO);
+		ANY(INSN_ADC, "adc", TWO);
+		ANY(INSN_SBB, "sbb", TWO);
+		ANY(INSN_AND, "and", TWO);
+		ANY(INSN_SUB, "sub", TWO);
+		ANY(INSN_XOR, "xor", TWO);
+		ANY(INSN_CMP, "cmp", TWO);
+		ANY(INSN_TEST, "test", TWO);
+		ANY(INSN_ROL, "rol", BY_COUNT);
+		ANY(INSN_ROR, "ror", BY_COUNT);
+		ANY(INSN_RCL, "rcl", BY_COUNT);
+		ANY(INSN_RCR, "rcr", BY_COUNT);
+		ANY(INSN_SHL, "shl", BY_COUNT);
+		ANY(INSN_SHR, "shr", BY_COUNT);
+		ANY(INSN_SAR, "sar", BY_COUNT);
+		ANY(INSN_NOT, "not", ONE);
+		ANY(INSN_NEG, "neg", ONE);
+		ANY(INSN_INC, "inc", ONE);
+		ANY(INSN_DEC, "dec", ONE);
+		WIDE(INSN_BT, "bt", TWO);
+		WIDE(INSN_BTS, "bts", TWO);
+		WIDE(INSN_BTR, "btr", TWO);
+		WIDE(INSN_BTC, "btc", TWO);
+		WIDE(INSN_SHLD, "shld", TWO_COUNT);
+		WIDE(INSN_SHRD, "shrd", TWO_COUNT);
+		WIDE(INSN_IMUL, "imul", TWO);
+	default:
+		break;
+	}
+	*rflags = (*rflags & ~FLAGS_MATH) | (flags >> 8 & FLAGS_AH) | (flags & 1 ? FLAG_OF : 0);
+	return a & size_mask(size);
 }
 
 uint64_t alu_sign_extend(uint64_t value, unsigned int size)
 {
-	uint64_t mask = size_mask(size);
+	unsigned int unused = 64 - size * 8;
 
-	return top_bit(value, size) ? value | ~mask : value & mask;
+	return (uint64_t)((int64_t)(value << unused) >> unused);
 }
 
-static uint64_t flag(uint64_t which, uint64_t value)
+static bool sign_of(uint64_t value, unsigned int size)
 {
-	return value ? which : 0;
-}
-
-static uint64_t result_flags(uint64_t result, unsigned int size)
-{
-	uint64_t ones = result ^ result >> 4;
-
-	/* Even parity of the low byte: a table of 16 bits. */
-	return flag(FLAG_PF, 0x9669u >> (ones & 0xF) & 1) | flag(FLAG_ZF, result == 0) |
-	       flag(FLAG_SF, top_bit(result, size));
-}
-
-static void set_flags(uint64_t *rflags, uint64_t which, uint64_t value)
-{
-	*rflags = (*rflags & ~which) | (value & which);
-}
-
-static uint64_t add(unsigned int size, uint64_t a, uint64_t b, uint64_t carry, uint64_t *rflags)
-{
-	uint64_t result = (a + b + carry) & size_mask(size);
-	uint64_t carries = (a & b) | ((a | b) & ~result);
-
-	set_flags(rflags, FLAGS_MATH,
-	          result_flags(result, size) | flag(FLAG_CF, top_bit(carries, size)) |
-	                  flag(FLAG_AF, carries & 8) |
-	                  flag(FLAG_OF, top_bit((a ^ result) & (b ^ result), size)));
-	return result;
-}
-
-static uint64_t subtract(unsigned int size, uint64_t a, uint64_t b, uint64_t borrow,
-                         uint64_t *rflags)
-{
-	uint64_t result = (a - b - borrow) & size_mask(size);
-	uint64_t borrows = (~a & b) | ((~a | b) & result);
-
-	set_flags(rflags, FLAGS_MATH,
-	          result_flags(result, size) | flag(FLAG_CF, top_bit(borrows, size)) |
-	                  flag(FLAG_AF, borrows & 8) |
-	                  flag(FLAG_OF, top_bit((a ^ b) & (a ^ result), size)));
-	return result;
-}
-
-uint64_t alu_binary(uint8_t op, unsigned int size, uint64_t a, uint64_t b, uint64_t *rflags)
-{
-	uint64_t carry = *rflags & FLAG_CF, result;
-
-	b &= size_mask(size);
-	switch (op) {
-	case INSN_ADD:
-	case INSN_XADD:
-		return add(size, a, b, 0, rflags);
-	case INSN_ADC:
-		return add(size, a, b, carry, rflags);
-	case INSN_SUB:
-	case INSN_CMP:
-		return subtract(size, a, b, 0, rflags);
-	case INSN_SBB:
-		return subtract(size, a, b, carry, rflags);
-	case INSN_OR:
-		result = a | b;
-		break;
-	case INSN_XOR:
-		result = a ^ b;
-		break;
-	default: /* AND, TEST */
-		result = a & b;
-		break;
-	}
-	set_flags(rflags, FLAGS_MATH, result_flags(result, size));
-	return result;
-}
-
-uint64_t alu_unary(uint8_t op, unsigned int size, uint64_t a, uint64_t *rflags)
-{
-	uint64_t carry = *rflags & FLAG_CF, result;
-
-	switch (op) {
-	case INSN_NOT:
-		return ~a & size_mask(size);
-	case INSN_NEG:
-		return subtract(size, 0, a, 0, rflags);
-	case INSN_INC:
-		result = add(size, a, 1, 0, rflags);
-		break;
-	default: /* DEC */
-		result = subtract(size, a, 1, 0, rflags);
-		break;
-	}
-	set_flags(rflags, FLAG_CF, carry);
-	return result;
-}
-
-static uint64_t rotate_left(unsigned int bits, uint64_t a, unsigned int count, uint64_t mask)
-{
-	count %= bits;
-	return count ? (a << count | a >> (bits - count)) & mask : a;
-}
-
-/* RCL, and RCR as RCL by the rest: CF is one bit more, on top.  `count` is at most `bits`. */
-static uint64_t rotate_carry(unsigned int bits, uint64_t a, unsigned int count, uint64_t *carry)
-{
-	uint64_t mask = size_mask(bits / 8), out;
-
-	for (; count > 0; count--) {
-		out = a >> (bits - 1) & 1;
-		a = (a << 1 | *carry) & mask;
-		*carry = out;
-	}
-	return a;
-}
-
-uint64_t alu_shift(uint8_t op, unsigned int size, uint64_t a, unsigned int count, uint64_t *rflags)
-{
-	unsigned int bits = size * 8;
-	uint64_t mask = size_mask(size), result, carry = 0, overflow, which = FLAG_CF | FLAG_OF;
-
-	count &= size == 8 ? 63 : 31;
-	if (op == INSN_RCL || op == INSN_RCR)
-		count %= bits + 1;
-	if (count == 0)
-		return a;
-	switch (op) {
-	case INSN_ROL:
-		result = rotate_left(bits, a, count, mask);
-		carry = result & 1;
-		break;
-	case INSN_ROR:
-		result = rotate_left(bits, a, bits - count % bits, mask);
-		carry = top_bit(result, size);
-		break;
-	case INSN_RCL:
-	case INSN_RCR:
-		carry = *rflags & FLAG_CF;
-		result = rotate_carry(bits, a, op == INSN_RCL ? count : bits + 1 - count, &carry);
-		break;
-	case INSN_SHL:
-		result = a << count & mask;
-		carry = count <= bits ? a >> (bits - count) & 1 : 0;
-		which = FLAGS_MATH;
-		break;
-	default: /* SHR, SAR */
-		if (op == INSN_SAR)
-			a = alu_sign_extend(a, size);
-		/* Arithmetic: what comes in is the sign. */
-		result = op == INSN_SAR ? (uint64_t)((int64_t)a >> count) : a >> count;
-		carry = op == INSN_SAR ? (uint64_t)((int64_t)a >> (count - 1)) & 1
-		                       : a >> (count - 1) & 1;
-		result &= mask;
-		which = FLAGS_MATH;
-		break;
-	}
-	if (op == INSN_SHR)
-		overflow = top_bit(a, size);
-	else if (op == INSN_ROL || op == INSN_RCL || op == INSN_SHL)
-		overflow = top_bit(result, size) ^ carry;
-	else if (op == INSN_SAR)
-		overflow = 0;
-	else
-		overflow = top_bit(result ^ result << 1, size);
-	set_flags(rflags, which,
-	          result_flags(result, size) | flag(FLAG_CF, carry) | flag(FLAG_OF, overflow));
-	return result;
-}
-
-uint64_t alu_double_shift(uint8_t op, unsigned int size, uint64_t a, uint64_t b, unsigned int count,
-                          uint64_t *rflags)
-{
-	unsigned int bits = size * 8;
-	uint64_t mask = size_mask(size), result, carry, before = a;
-
-	count &= size == 8 ? 63 : 31;
-	if (count == 0)
-		return a;
-	/* Undefined: what Intel's processors do. */
-	if (count > bits) {
-		a = b;
-		b = before;
-		count -= bits;
-	}
-	if (op == INSN_SHLD) {
-		result = (a << count | b >> (bits - count)) & mask;
-		carry = a >> (bits - count) & 1;
-	} else {
-		result = (a >> count | b << (bits - count)) & mask;
-		carry = a >> (count - 1) & 1;
-	}
-	set_flags(rflags, FLAGS_MATH,
-	          result_flags(result, size) | flag(FLAG_CF, carry) |
-	                  flag(FLAG_OF, top_bit(before ^ result, size)));
-	return result;
-}
-
-uint64_t alu_bit(uint8_t op, unsigned int size, uint64_t a, unsigned int bit, uint64_t *rflags)
-{
-	uint64_t one;
-
-	bit &= size * 8 - 1;
-	one = 1ull << bit;
-	set_flags(rflags, FLAG_CF, a >> bit & 1);
-	switch (op) {
-	case INSN_BTS:
-		return a | one;
-	case INSN_BTR:
-		return a & ~one;
-	case INSN_BTC:
-		return a ^ one;
-	default:
-		return a;
-	}
+	return value >> (size * 8 - 1) & 1;
 }
 
 uint64_t alu_multiply(bool is_signed, unsigned int size, uint64_t a, uint64_t b, uint64_t *ret_high,
                       uint64_t *rflags)
 {
-	uint64_t mask = size_mask(size), low, high;
-	bool overflow;
+	uint64_t mask = size_mask(size), low;
+	unsigned __int128 product = (unsigned __int128)a * b;
+	bool fits;
 
-	if (is_signed) {
-		__int128 product = (__int128)(int64_t)alu_sign_extend(a, size) *
-		                   (int64_t)alu_sign_extend(b, size);
-
-		low = (uint64_t)product & mask;
-		high = (uint64_t)(product >> size * 8) & mask;
-		overflow = product != (int64_t)alu_sign_extend(low, size);
-	} else {
-		unsigned __int128 product = (unsigned __int128)(a & mask) * (b & mask);
-
-		low = (uint64_t)product & mask;
-		high = (uint64_t)(product >> size * 8) & mask;
-		overflow = high != 0;
-	}
-	set_flags(rflags, FLAGS_MATH, result_flags(low, size) | (overflow ? FLAG_CF | FLAG_OF : 0));
-	*ret_high = high;
+	if (is_signed)
+		product = (unsigned __int128)((__int128)(int64_t)alu_sign_extend(a, size) *
+		                              (int64_t)alu_sign_extend(b, size));
+	low = (uint64_t)product & mask;
+	*ret_high = (uint64_t)(product >> size * 8) & mask;
+	fits = is_signed ? (__int128)product == (int64_t)alu_sign_extend(low, size) : !*ret_high;
+	*rflags = (*rflags & ~(FLAG_CF | FLAG_OF)) | (fits ? 0 : FLAG_CF | FLAG_OF);
 	return low;
 }
 
@@ -287,8 +141,8 @@ bool alu_divide(bool is_signed, unsigned int size, uint64_t high, uint64_t low, 
                 uint64_t *ret_quotient, uint64_t *ret_remainder)
 {
 	uint64_t mask = size_mask(size), quotient, remainder;
-	bool negative = is_signed && top_bit(high, size);
-	bool negative_divisor = is_signed && top_bit(divisor, size);
+	bool negative = is_signed && sign_of(high, size);
+	bool negative_divisor = is_signed && sign_of(divisor, size);
 	bool negative_quotient = negative != negative_divisor;
 
 	if (negative) {
@@ -309,33 +163,10 @@ bool alu_divide(bool is_signed, unsigned int size, uint64_t high, uint64_t low, 
 
 bool alu_condition(unsigned int condition, uint64_t rflags)
 {
-	bool less = !(rflags & FLAG_SF) != !(rflags & FLAG_OF), holds;
+	static const uint64_t any_of[] = { FLAG_OF, FLAG_CF, FLAG_ZF, FLAG_CF | FLAG_ZF,
+		                           FLAG_SF, FLAG_PF, 0,       FLAG_ZF };
+	unsigned int which = condition >> 1 & 7;
+	bool less = !(rflags & FLAG_SF) != !(rflags & FLAG_OF);
 
-	switch (condition >> 1 & 7) {
-	case 0:
-		holds = rflags & FLAG_OF;
-		break;
-	case 1:
-		holds = rflags & FLAG_CF;
-		break;
-	case 2:
-		holds = rflags & FLAG_ZF;
-		break;
-	case 3:
-		holds = rflags & (FLAG_CF | FLAG_ZF);
-		break;
-	case 4:
-		holds = rflags & FLAG_SF;
-		break;
-	case 5:
-		holds = rflags & FLAG_PF;
-		break;
-	case 6:
-		holds = less;
-		break;
-	default:
-		holds = less || rflags & FLAG_ZF;
-		break;
-	}
-	return holds != (condition & 1);
+	return (rflags & any_of[which] || (which >= 6 && less)) != (condition & 1);
 }

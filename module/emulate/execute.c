@@ -91,39 +91,49 @@ static int write_back(struct emulate *e, const struct place *place, uint64_t bef
 	return emulate_write(e, place, &value);
 }
 
-static int read_operand(struct emulate *e, uint8_t in, unsigned int size, const struct place *place,
-                        uint64_t *ret)
+/* An operand that is not in memory. */
+static uint64_t value_of(const struct emulate *e, uint8_t in, unsigned int size)
 {
 	const struct insn *insn = &e->insn;
 
 	switch (in) {
 	case INSN_IN_RM:
-		if (insn->memory)
-			return read_value(e, place, ret);
-		*ret = emulate_get(e, insn->rm, size);
-		return 0;
+		return emulate_get(e, insn->rm, size);
 	case INSN_IN_REG:
-		*ret = emulate_get(e, insn->reg, size);
-		return 0;
+		return emulate_get(e, insn->reg, size);
 	case INSN_IN_ACC:
-		*ret = emulate_get(e, INSN_RAX, size);
-		return 0;
+		return emulate_get(e, INSN_RAX, size);
 	case INSN_IN_IMM:
-		*ret = insn->immediate & size_mask(size);
-		return 0;
+		return insn->immediate & size_mask(size);
 	case INSN_IN_ONE:
-		*ret = 1;
-		return 0;
+		return 1;
 	case INSN_IN_CL:
-		*ret = e->cpu->gpr[INSN_RCX] & 0xFF;
-		return 0;
+		return e->cpu->gpr[INSN_RCX] & 0xFF;
 	case INSN_IN_SEGMENT:
-		*ret = e->cpu->segments[insn->reg].selector;
-		return 0;
+		return e->cpu->segments[insn->reg].selector;
 	default:
-		*ret = 0;
 		return 0;
 	}
+}
+
+static int read_operand(struct emulate *e, uint8_t in, unsigned int size, const struct place *place,
+                        uint64_t *ret)
+{
+	if (in == INSN_IN_RM && e->insn.memory)
+		return read_value(e, place, ret);
+	*ret = value_of(e, in, size);
+	return 0;
+}
+
+/* Where the operand in memory is, if there is one. */
+static int locate_memory(struct emulate *e, unsigned int size, unsigned int access,
+                         struct place *ret)
+{
+	const struct insn *in = &e->insn;
+
+	*ret = (struct place){ 0 };
+	return in->memory ? emulate_locate(e, in->segment, emulate_offset(e), size, access, ret)
+	                  : 0;
 }
 
 static uint64_t swap_bytes(uint64_t value, unsigned int size)
@@ -136,7 +146,7 @@ static uint64_t compute(const struct emulate *e, uint64_t to, uint64_t *from, ui
 {
 	const struct insn *in = &e->insn;
 	unsigned int size = in->size;
-	uint64_t before = *from, high;
+	uint64_t before = *from, count = before;
 
 	switch (in->op) {
 	case INSN_MOV:
@@ -155,38 +165,17 @@ static uint64_t compute(const struct emulate *e, uint64_t to, uint64_t *from, ui
 		return before;
 	case INSN_XADD:
 		*from = to;
-		return alu_binary(INSN_ADD, size, to, before, rflags);
-	case INSN_ROL:
-	case INSN_ROR:
-	case INSN_RCL:
-	case INSN_RCR:
-	case INSN_SHL:
-	case INSN_SHR:
-	case INSN_SAR:
-		return alu_shift(in->op, size, to, (unsigned int)before, rflags);
+		return alu_run(INSN_ADD, size, to, before, 0, rflags);
+	case INSN_IMUL3:
+		return alu_run(INSN_IMUL, size, before, in->immediate, 0, rflags);
 	case INSN_SHLD:
 	case INSN_SHRD:
-		return alu_double_shift(
-			in->op, size, to, before,
-			(unsigned int)(in->count_in_cl ? e->cpu->gpr[INSN_RCX] : in->immediate),
-			rflags);
-	case INSN_NOT:
-	case INSN_NEG:
-	case INSN_INC:
-	case INSN_DEC:
-		return alu_unary(in->op, size, to, rflags);
-	case INSN_BT:
-	case INSN_BTS:
-	case INSN_BTR:
-	case INSN_BTC:
-		return alu_bit(in->op, size, to, (unsigned int)before, rflags);
-	case INSN_IMUL:
-		return alu_multiply(true, size, to, before, &high, rflags);
-	case INSN_IMUL3:
-		return alu_multiply(true, size, before, in->immediate, &high, rflags);
+		count = in->count_in_cl ? e->cpu->gpr[INSN_RCX] : in->immediate;
+		break;
 	default:
-		return alu_binary(in->op, size, to, before, rflags);
+		break;
 	}
+	return alu_run(in->op, size, to, before, (uint8_t)count, rflags);
 }
 
 /* Operations of one result, which goes where the first operand is. */
@@ -238,17 +227,14 @@ static int run_cmpxchg(struct emulate *e)
 	const struct insn *in = &e->insn;
 	uint64_t before, acc = emulate_get(e, INSN_RAX, in->size), rflags = e->cpu->rflags;
 	uint64_t wanted = emulate_get(e, in->reg, in->size);
-	struct place place = { 0 };
-	int error = 0;
+	struct place place;
+	int error = locate_memory(e, in->size, WALK_WRITE, &place);
 
-	if (in->memory)
-		error = emulate_locate(e, in->segment, emulate_offset(e), in->size, WALK_WRITE,
-		                       &place);
 	if (!error)
 		error = read_operand(e, INSN_IN_RM, in->size, &place, &before);
 	if (error)
 		return error;
-	alu_binary(INSN_CMP, in->size, acc, before, &rflags);
+	alu_run(INSN_CMP, in->size, acc, before, 0, &rflags);
 	/* The processor writes in either case. */
 	if (in->memory) {
 		error = write_back(e, &place, before, acc == before ? wanted : before);
@@ -305,11 +291,9 @@ static int run_multiply_divide(struct emulate *e)
 	unsigned int size = in->size;
 	bool is_signed = in->op == INSN_IMUL1 || in->op == INSN_IDIV;
 	uint64_t operand, low = emulate_get(e, INSN_RAX, size), high, rflags = e->cpu->rflags;
-	struct place place = { 0 };
-	int error = 0;
+	struct place place;
+	int error = locate_memory(e, size, 0, &place);
 
-	if (in->memory)
-		error = emulate_locate(e, in->segment, emulate_offset(e), size, 0, &place);
 	if (!error)
 		error = read_operand(e, INSN_IN_RM, size, &place, &operand);
 	if (error)
@@ -355,12 +339,10 @@ static void move_stack(struct emulate *e, uint64_t by)
 static int run_push(struct emulate *e)
 {
 	const struct insn *in = &e->insn;
-	struct place place = { 0 }, stack;
+	struct place place, stack;
 	uint64_t value;
-	int error = 0;
+	int error = locate_memory(e, in->size, 0, &place);
 
-	if (in->memory)
-		error = emulate_locate(e, in->segment, emulate_offset(e), in->size, 0, &place);
 	if (!error)
 		error = locate_push(e, &stack);
 	if (!error)
@@ -405,12 +387,10 @@ static int run_pop(struct emulate *e)
 static int run_branch(struct emulate *e)
 {
 	const struct insn *in = &e->insn;
-	struct place place = { 0 }, stack;
+	struct place place, stack;
 	uint64_t target, back = next_rip(e);
-	int error = 0;
+	int error = locate_memory(e, in->size, 0, &place);
 
-	if (in->memory)
-		error = emulate_locate(e, in->segment, emulate_offset(e), in->size, 0, &place);
 	if (!error && in->op == INSN_CALL)
 		error = locate_push(e, &stack);
 	if (!error)
@@ -432,7 +412,7 @@ static int run_branch(struct emulate *e)
 static int run_flush(struct emulate *e)
 {
 	struct place place;
-	int error = emulate_locate(e, e->insn.segment, emulate_offset(e), 1, 0, &place);
+	int error = locate_memory(e, 1, 0, &place);
 
 	return error ? error : emulate_finish(e, e->cpu->rflags);
 }

@@ -18,6 +18,7 @@
 #define FLAG_RF    0x10000ull
 #define FLAG_VM    0x20000ull
 #define FLAG_AC    0x40000ull
+#define FLAGS_AH   (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF) /* as LAHF has them */
 #define FLAGS_MATH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 enum {
@@ -69,13 +70,12 @@ void emulate_set(struct emulate *e, unsigned int number, unsigned int size, uint
 /* The instruction is over: flags, and on to the next one. */
 int emulate_finish(struct emulate *e, uint64_t rflags);
 
-/* alu.c: `*rflags` as the instruction leaves them; values are of `size` bytes, zero-extended. */
-uint64_t alu_binary(uint8_t op, unsigned int size, uint64_t a, uint64_t b, uint64_t *rflags);
-uint64_t alu_unary(uint8_t op, unsigned int size, uint64_t a, uint64_t *rflags);
-uint64_t alu_shift(uint8_t op, unsigned int size, uint64_t a, unsigned int count, uint64_t *rflags);
-uint64_t alu_double_shift(uint8_t op, unsigned int size, uint64_t a, uint64_t b, unsigned int count,
-                          uint64_t *rflags);
-uint64_t alu_bit(uint8_t op, unsigned int size, uint64_t a, unsigned int bit, uint64_t *rflags);
+/*
+ * alu.c: `*rflags` as the instruction leaves them; values are of `size` bytes, zero-extended.  `b`
+ * and `count` matter where the operation has them.
+ */
+uint64_t alu_run(uint8_t op, unsigned int size, uint64_t a, uint64_t b, uint8_t count,
+                 uint64_t *rflags);
 /* Both halves; returns the low one. */
 uint64_t alu_multiply(bool is_signed, unsigned int size, uint64_t a, uint64_t b, uint64_t *ret_high,
                       uint64_t *rflags);

@@ -50,7 +50,7 @@ static int transfer(struct emulate *e, const struct step *step, uint64_t *rax, u
 	if (error)
 		return error;
 	if (in->op == INSN_CMPS || in->op == INSN_SCAS)
-		alu_binary(INSN_CMP, in->size, value & size_mask(in->size), other, rflags);
+		alu_run(INSN_CMP, in->size, value & size_mask(in->size), other, 0, rflags);
 	*rax = value;
 	return 0;
 }

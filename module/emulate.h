@@ -44,8 +44,8 @@ enum emulate_kind { EMULATE_MEMORY_READ, EMULATE_MEMORY_WRITE, EMULATE_PORT_IN, 
 struct emulate_access {
 	uint64_t address; /* guest-physical, or a port */
 	uint8_t kind;     /* enum emulate_kind */
-	uint8_t size;     /* 1…8 */
-	uint8_t data[8];
+	uint8_t size;     /* 1…8; of code up to INSN_MAX, which no device answers for */
+	uint8_t data[16];
 };
 
 static inline bool emulate_writes(const struct emulate_access *access)

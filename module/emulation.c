@@ -152,13 +152,13 @@ static int ask(struct vcpu *vcpu, const struct emulate_access *access)
 		run->io.size = access->size;
 		run->io.count = 1;
 		run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
-		memcpy(vcpu->pio, access->data, sizeof(access->data));
+		memcpy(vcpu->pio, access->data, 8);
 	} else {
 		run->exit_reason = KVM_EXIT_MMIO;
 		run->mmio.phys_addr = access->address;
 		run->mmio.len = access->size;
 		run->mmio.is_write = access->kind == EMULATE_MEMORY_WRITE;
-		memcpy(run->mmio.data, access->data, sizeof(access->data));
+		memcpy(run->mmio.data, access->data, 8);
 	}
 	vcpu_complete_with(vcpu, answered);
 	return 0;

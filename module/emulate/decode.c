@@ -5,10 +5,12 @@
  */
 #include "module/emulate/insn.h"
 
-#define REX_W 8
-#define REX_R 4
-#define REX_X 2
-#define REX_B 1
+#define REX_W             8
+#define REX_R             4
+#define REX_X             2
+#define REX_B             1
+
+#define CONTROL_REGISTERS 0x11Du /* 0, 2, 3, 4 and 8 */
 
 struct cursor {
 	const uint8_t *bytes;
@@ -293,6 +295,12 @@ static enum insn_status refine(const struct cursor *c, struct insn *in, unsigned
 	case INSN_CMPXCHG2:
 		in->size = in->source_size = c->rex & REX_W ? 8 : 4;
 		return INSN_OK;
+	case INSN_MOV_CR:
+		/* AMD: LOCK reaches CR8 outside 64-bit code (volume 3, MOV CRn). */
+		if (in->lock)
+			in->reg |= 8;
+		in->lock = false;
+		return in->reg < 16 && CONTROL_REGISTERS >> in->reg & 1 ? INSN_OK : INSN_UNDEFINED;
 	case INSN_MOV_DR:
 		return in->reg < 8 ? INSN_OK : INSN_UNDEFINED;
 	case INSN_CALL:
@@ -352,7 +360,8 @@ static enum insn_status decode_general(struct cursor *c, struct insn *in, unsign
 	take_immediate(c, in, row->immediate);
 	if (c->short_of)
 		return INSN_SHORT;
-	if (in->lock && (!(flags & INSN_ROW_LOCK) || in->op == INSN_CMP || !in->memory))
+	if (in->lock && (!(flags & INSN_ROW_LOCK) || in->op == INSN_CMP ||
+	                 (!in->memory && in->op != INSN_MOV_CR)))
 		return INSN_UNDEFINED;
 	if (flags & INSN_ROW_MEMORY && !in->memory)
 		return INSN_UNDEFINED;

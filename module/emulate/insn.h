@@ -92,7 +92,8 @@ enum insn_op {
 	INSN_WBINVD, /* and WBNOINVD */
 	INSN_VMMCALL,
 	INSN_VMCALL,
-	INSN_MOV_DR, /* `reg` is the number of DR, the other operand INSN_IN_RM */
+	INSN_MOV_CR, /* `reg` is the number of CR or DR, the other operand INSN_IN_RM */
+	INSN_MOV_DR,
 	INSN_OPS,
 	INSN_XSETBV,
 	INSN_MONITOR,
@@ -110,6 +111,7 @@ enum insn_in {
 	INSN_IN_CL,
 	INSN_IN_DX,
 	INSN_IN_SEGMENT, /* segment register `reg` */
+	INSN_IN_CR,
 	INSN_IN_DR,
 	INSN_IN_VECTOR, /* vector register `reg` */
 };

@@ -260,7 +260,7 @@ int emulate_port(struct emulate *e, enum emulate_kind kind, uint16_t port, void 
 	return perform(e, kind, port, data, size);
 }
 
-/* Some bytes behind those that are known, none beyond the end of the page. */
+/* Bytes from where the known ones end to the end of that page. */
 static int fetch(struct emulate *e)
 {
 	const struct sill_vcpu *cpu = e->cpu;
@@ -269,9 +269,6 @@ static int fetch(struct emulate *e)
 	struct emulate_access access = { .kind = EMULATE_MEMORY_READ };
 	unsigned int size = INSN_MAX - e->count, room;
 	int result;
-
-	if (size > sizeof(access.data))
-		size = sizeof(access.data);
 
 	if (!emulate_code_64(cpu)) {
 		offset = (uint32_t)offset;

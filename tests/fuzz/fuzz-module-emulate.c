@@ -62,7 +62,8 @@ static int do_access(void *vcpu, struct emulate_access *access)
 {
 	(void)vcpu;
 	if (access->kind <= EMULATE_MEMORY_WRITE)
-		check_piece(access->address, access->size, 8);
+		check_piece(access->address, access->size,
+		            access->kind == EMULATE_MEMORY_READ ? 15 : 8);
 	else if (access->size != 1 && access->size != 2 && access->size != 4)
 		abort();
 	if (!emulate_writes(access))

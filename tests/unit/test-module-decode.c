@@ -186,6 +186,11 @@ TEST(lock_is_undefined_where_it_is_not_allowed)
 		                 INSN_UNDEFINED);
 	assert_int_equal(insn_decode((const uint8_t *)"\xF0\x83\x0B\x01", 4, 8, &in), INSN_OK);
 	assert_true(in.lock);
+	/* AMD: lock mov %cr0 is mov %cr8 */
+	assert_int_equal(insn_decode((const uint8_t *)"\xF0\x0F\x20\xC0", 4, 4, &in), INSN_OK);
+	assert_int_equal(in.op, INSN_MOV_CR);
+	assert_int_equal(in.reg, 8);
+	assert_false(in.lock);
 }
 
 /* After all the others. */

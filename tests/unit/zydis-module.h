@@ -156,7 +156,7 @@ static inline uint8_t zydis_ambiguous(const struct zydis *z)
 	case ZYDIS_MNEMONIC_MOV:
 		if (zydis_has(z, 0, ZYDIS_REGCLASS_CONTROL) ||
 		    zydis_has(z, 1, ZYDIS_REGCLASS_CONTROL))
-			return INSN_NONE;
+			return INSN_MOV_CR;
 		if (zydis_has(z, 0, ZYDIS_REGCLASS_DEBUG) || zydis_has(z, 1, ZYDIS_REGCLASS_DEBUG))
 			return INSN_MOV_DR;
 		return zydis_has(z, 0, ZYDIS_REGCLASS_SEGMENT) || opcode >> 4 == 0xB ? INSN_NONE
@@ -267,6 +267,7 @@ static inline bool zydis_same_register(const ZydisDecodedOperand *operand, const
 		return true;
 	switch (where) {
 	case INSN_IN_REG:
+	case INSN_IN_CR:
 	case INSN_IN_DR:
 	case INSN_IN_SEGMENT:
 	case INSN_IN_VECTOR:
@@ -316,6 +317,9 @@ static inline bool zydis_excused(unsigned int mode, const struct zydis *z, uint8
 	/* With REX.B it is an exchange with R8 to some. */
 	if (op == INSN_PAUSE && status == INSN_UNKNOWN)
 		return z->instruction.raw.rex.B;
+	/* LOCK as a way to CR8 is AMD's. */
+	if (op == INSN_NONE && ours->op == INSN_MOV_CR && ours->reg == 8)
+		return true;
 	/* 3E is a hint to indirect branches, and still DS in front of their operand. */
 	if ((op == INSN_CALL || op == INSN_JMP) && ours->op == op && ours->segment == INSN_DS)
 		return z->instruction.attributes & ZYDIS_ATTRIB_HAS_SEGMENT_DS ||

@@ -136,8 +136,11 @@ void event_prepare(struct vcpu *vcpu)
 	}
 	if (events->nmi_pending)
 		windows |= SILL_WINDOW_NMI;
+	/* QEMU 7.2 falls over a write of CR8 with a window open, if nobody intercepts it. */
 	if (wants_window(vcpu))
-		windows |= SILL_WINDOW_INTERRUPT;
+		windows |= SILL_WINDOW_INTERRUPT | SILL_WINDOW_CR8;
+	else if (!vcpu->irq || irqchip_holds_back(vcpu))
+		windows |= SILL_WINDOW_CR8;
 	if (vcpu->irq)
 		irqchip_load_tpr(vcpu);
 	vcpu->state->event = event;

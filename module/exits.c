@@ -10,6 +10,7 @@
 
 #include "module/emulate/insn.h"
 #include "module/io.h"
+#include "module/irqchip.h"
 #include "module/msr-filter.h"
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
@@ -336,6 +337,35 @@ static int on_debug_register(struct vcpu *vcpu)
 	return 1;
 }
 
+/* MOV to CR8, while an interrupt is held back, or the VMM has the local APIC. */
+static int on_control_register(struct vcpu *vcpu)
+{
+	struct sill_vcpu *state = vcpu->state;
+	struct insn insn;
+	u32 before = state->tpr;
+	u64 value;
+	int result;
+
+	if (state->info[0] != 8)
+		return unexpected(vcpu, SILL_RUN_CR);
+	result = guest_decode(vcpu, &insn);
+	if (result <= 0)
+		return result == -EINVAL ? exit_emulation_error(vcpu) : result ? result : 1;
+	if (insn.op != INSN_MOV_CR)
+		return exit_emulation_error(vcpu);
+	value = state->gpr[insn.rm];
+	if (value & ~15ull)
+		return general_protection(vcpu);
+	state->tpr = value;
+	if (vcpu->irq)
+		irqchip_store_tpr(vcpu);
+	result = advance(vcpu, insn.length);
+	if (result <= 0 || vcpu->irq || value >= before)
+		return result;
+	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+	return 0;
+}
+
 static int on_xsetbv(struct vcpu *vcpu)
 {
 	const struct sill_vcpu *state = vcpu->state;
@@ -386,6 +416,8 @@ int exit_handle(struct vcpu *vcpu, enum sill_run reason)
 		return on_shutdown(vcpu);
 	case SILL_RUN_DR:
 		return on_debug_register(vcpu);
+	case SILL_RUN_CR:
+		return on_control_register(vcpu);
 	case SILL_RUN_XSETBV:
 		return on_xsetbv(vcpu);
 	case SILL_RUN_RDPMC:

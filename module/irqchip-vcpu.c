@@ -54,6 +54,12 @@ int irqchip_take(struct vcpu *vcpu)
 	return vector;
 }
 
+bool irqchip_holds_back(const struct vcpu *vcpu)
+{
+	/* What comes later is asked about again: it makes a request. */
+	return READ_ONCE(vcpu->irq->lapic.irr.used) != 0;
+}
+
 void irqchip_load_tpr(struct vcpu *vcpu)
 {
 	vcpu->state->tpr = lapic_cr8(&vcpu->irq->lapic);

@@ -70,6 +70,8 @@ int irqchip_set_line(struct irqchip *irqchip, u32 gsi, unsigned int source, bool
 /* In the virtual processor's thread.  The vector that it shall take, if it can now; -1. */
 int irqchip_take(struct vcpu *vcpu);
 bool irqchip_has_interrupt(struct vcpu *vcpu);
+/* Something waits in the local APIC, whatever the processor's priority. */
+bool irqchip_holds_back(const struct vcpu *vcpu);
 /* The 8259A is the VMM's, and its interrupts reach this processor. */
 bool irqchip_takes_pic(struct vcpu *vcpu);
 /* CR8 before and after a run. */

@@ -290,6 +290,8 @@ static void watch(struct svm *svm)
 		vmcb->intercepts[WORD_MISC1] |= MISC1_IRET;
 	if (svm->windows & SILL_WINDOW_INTERRUPT)
 		vmcb->intercepts[WORD_MISC1] |= MISC1_VINTR;
+	vmcb->cr_write =
+		(vmcb->cr_write & (1 << 3)) | (svm->windows & SILL_WINDOW_CR8 ? 1 << 8 : 0);
 	svm->watched = svm->nmi_masked || svm->windows || svm->steps;
 }
 

@@ -80,6 +80,7 @@ enum { SILL_ES, SILL_CS, SILL_SS, SILL_DS, SILL_FS, SILL_GS, SILL_LDTR, SILL_TR,
 /* Exit as soon as the session can take… */
 #define SILL_WINDOW_INTERRUPT 1u
 #define SILL_WINDOW_NMI       2u
+#define SILL_WINDOW_CR8       4u /* what it holds back: SILL_RUN_CR when it is about to write CR8 */
 
 /* Instructions that exit only when the root wants it. */
 #define SILL_TRAP_HLT   1u

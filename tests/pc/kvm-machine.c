@@ -109,7 +109,7 @@ int add_vcpu(struct machine *machine, uint32_t id, struct kvm_run **ret_run)
 	return vcpu;
 }
 
-bool begin(struct machine *machine, const uint8_t *code, size_t size)
+bool begin_empty(struct machine *machine, const uint8_t *code, size_t size)
 {
 	*machine = (struct machine){ .kvm = -1, .vm = -1, .vcpu = -1 };
 	machine->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -121,7 +121,12 @@ bool begin(struct machine *machine, const uint8_t *code, size_t size)
 	if (!must(machine->vm, "machine") || machine->memory == MAP_FAILED)
 		return false;
 	memcpy(machine->memory + CODE, code, size);
-	if (!add_memory(machine, 0, 0, 0, MEMORY, (uintptr_t)machine->memory))
+	return add_memory(machine, 0, 0, 0, MEMORY, (uintptr_t)machine->memory);
+}
+
+bool begin(struct machine *machine, const uint8_t *code, size_t size)
+{
+	if (!begin_empty(machine, code, size))
 		return false;
 	machine->vcpu = add_vcpu(machine, 0, &machine->run);
 	return machine->vcpu >= 0;

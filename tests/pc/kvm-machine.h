@@ -24,6 +24,8 @@ struct machine {
 
 /* The code is copied to CODE, where the virtual processor begins. */
 bool begin(struct machine *machine, const uint8_t *code, size_t size);
+/* Without the virtual processor yet: the caller adds it when the machine has what must be before. */
+bool begin_empty(struct machine *machine, const uint8_t *code, size_t size);
 void end(struct machine *machine);
 bool add_memory(struct machine *machine, uint32_t slot, uint32_t flags, uint64_t guest,
                 uint64_t size, uint64_t user);

@@ -151,6 +151,66 @@ static void an_interrupt_waits_for_its_window(void)
 	end(&machine);
 }
 
+static void an_interrupt_waits_for_cr8(void)
+{
+	static const uint8_t code[] = {
+		0x66, 0xb9, 0x1b, 0x00, 0x00, 0x00, /* mov $0x1b, %ecx: the local APIC's base */
+		0x0f, 0x32,                         /* rdmsr */
+		0x66, 0x0d, 0x00, 0x0c, 0x00, 0x00, /* or $0xc00, %eax: as x2APIC */
+		0x0f, 0x30,                         /* wrmsr */
+		0x66, 0xb9, 0x0f, 0x08, 0x00, 0x00, /* mov $0x80f, %ecx: spurious vector */
+		0x66, 0xb8, 0xff, 0x01, 0x00, 0x00, /* mov $0x1ff, %eax: and on */
+		0x66, 0x31, 0xd2,                   /* xor %edx, %edx */
+		0x0f, 0x30,                         /* wrmsr */
+		0x66, 0xb9, 0x3f, 0x08, 0x00, 0x00, /* mov $0x83f, %ecx: to itself */
+		0x66, 0xb8, 0x45, 0x00, 0x00, 0x00, /* mov $0x45, %eax */
+		0x0f, 0x30,                         /* wrmsr */
+		0x66, 0xb8, 0x05, 0x00, 0x00, 0x00, /* mov $5, %eax */
+		0xf0, 0x0f, 0x22, 0xc0,             /* mov %eax, %cr8 */
+		0xfb, 0x90,                         /* sti; nop: held back */
+		0xb0, 0x01, 0xe6, 0x10,             /* 1 to port 0x10 */
+		0x66, 0x31, 0xc0,                   /* xor %eax, %eax */
+		0xf0, 0x0f, 0x22, 0xc0,             /* mov %eax, %cr8: here it comes */
+		0xb0, 0x02, 0xe6, 0x10,             /* 2 to port 0x10 */
+	};
+	static const uint8_t handler[] = { 0xe6, 0x30, 0xcf }; /* out %al, $0x30; iret */
+	struct machine machine;
+
+	if (begin_empty(&machine, code, sizeof(code)) &&
+	    must(ioctl(machine.vm, KVM_CREATE_IRQCHIP, 0), "interrupt controllers")) {
+		memcpy(machine.memory + 0x45 * 4, (uint16_t[]){ 0x3000, 0 }, 4);
+		memcpy(machine.memory + 0x3000, handler, sizeof(handler));
+		machine.vcpu = add_vcpu(&machine, 0, &machine.run);
+		if (machine.vcpu >= 0 && expect_out(&machine, 0x10, 1, 1) &&
+		    expect_out(&machine, 0x30, 1, 0))
+			expect_out(&machine, 0x10, 1, 2);
+	}
+	end(&machine);
+}
+
+static void a_vmm_with_the_local_apic_hears_of_a_lower_cr8(void)
+{
+	static const uint8_t code[] = {
+		0x66, 0xb8, 0x05, 0x00, 0x00, 0x00, /* mov $5, %eax */
+		0xf0, 0x0f, 0x22, 0xc0,             /* mov %eax, %cr8 */
+		0xe6, 0x10,                         /* out %al, $0x10 */
+		0x66, 0x31, 0xc0,                   /* xor %eax, %eax */
+		0xf0, 0x0f, 0x22, 0xc0,             /* mov %eax, %cr8 */
+		0xe6, 0x10,                         /* out %al, $0x10 */
+	};
+	struct machine machine;
+
+	if (begin(&machine, code, sizeof(code)) && expect_out(&machine, 0x10, 1, 5)) {
+		if (machine.run->cr8 != 5)
+			fail("CR8 is %llu instead of 5", machine.run->cr8);
+		else if (run_until(&machine, KVM_EXIT_SET_TPR) && machine.run->cr8 != 0)
+			fail("CR8 is %llu instead of 0", machine.run->cr8);
+		else if (!test_failed)
+			expect_out(&machine, 0x10, 1, 0);
+	}
+	end(&machine);
+}
+
 static void immediate_exit_comes_back_at_once(void)
 {
 	static const uint8_t code[] = { 0xeb, 0xfe };
@@ -231,6 +291,8 @@ static const struct test tests[] = {
 	TEST(memory_is_the_vmms),
 	TEST(the_dirty_log_has_what_was_written),
 	TEST(an_interrupt_waits_for_its_window),
+	TEST(an_interrupt_waits_for_cr8),
+	TEST(a_vmm_with_the_local_apic_hears_of_a_lower_cr8),
 	TEST(immediate_exit_comes_back_at_once),
 	TEST(a_timer_ends_a_run_that_never_would),
 	TEST(msrs_and_their_faults),

@@ -27,11 +27,11 @@ static void destroy_session(struct vm *vm)
 {
 	s64 result;
 
+	/* A notifier waits: pages that Linux frees are lent no more.  Then it has nothing to change. */
+	mutex_lock(&vm->map_lock);
 	while ((result = hypercall(SILL_CALL_DESTROY, vm->session, 0, 0, 0)) == -SILL_EAGAIN)
 		cond_resched();
 	WARN_ONCE(result < 0, "sill: DESTROY of session %u: %lld\n", vm->session, result);
-	/* A notifier that comes now finds nothing to change. */
-	mutex_lock(&vm->map_lock);
 	vm->session = 0;
 	mutex_unlock(&vm->map_lock);
 }

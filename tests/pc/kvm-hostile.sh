@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Hostile VMMs, hostile guests, and VMMs that are killed, on a kernel that looks for what was freed and is used: kvm-hostile in a
+# root session of two processors.  FULL=1 tries more, on both kernels; SEED=N begins with another seed, SEEDS=N tries so many.
+. "$SILL_SOURCE/tests/integration/lib.sh"
+. "$SILL_SOURCE/tests/pc/pc.sh"
+. "$SILL_SOURCE/tests/pc/kvm-lib.sh"
+
+# What Debian's kernels can find: memory that is used after it was freed, lists that are none, sleeping where one must not, tasks
+# that hang.
+watchful="slub_debug=FZPU page_poison=1 preempt=full kfence.sample_interval=100 hung_task_panic=1"
+
+# hostile_on KERNEL SEEDS
+hostile_on()
+{
+	module_root "$1"
+	cp "$SILL_BUILD/tests/pc/kvm-hostile" "$work/$1/"
+	cat >"$work/$1/script" <<-SCRIPT
+		insmod /sill.ko && echo "kvm: loaded"
+		/kvm-hostile ${SEED:-1} ${SEEDS:-$2}
+		rmmod sill && echo "kvm: unloaded"
+	SCRIPT
+	pc "hostile-$1" --kernel "$1" --cpus 2 --memory 768 --add "$work/$1" --line "pc.then=script $watchful" --quiet 300
+	said "hostile-$1" '^kvm: ok any_ioctl_with_anything$'
+	said "hostile-$1" '^kvm: ok a_guest_that_does_anything$'
+	said "hostile-$1" '^kvm: ok a_vmm_is_killed_at_any_moment$'
+	said "hostile-$1" '^kvm: unloaded$'
+	silent "hostile-$1" '^kvm: failed'
+	silent "hostile-$1" 'WARNING:|BUG|Oops|stall|lockup|keeps [0-9]+ donations'
+}
+
+hostile_vmms_and_guests_on_debian_12s_kernel()
+{
+	hostile_on 6.1 "$([ -n "${FULL:-}" ] && echo 8 || echo 2)"
+}
+
+hostile_vmms_and_guests_on_debian_13s_kernel()
+{
+	hostile_on 6.12 8
+}
+
+run_tests hostile_vmms_and_guests_on_debian_12s_kernel ${FULL:+hostile_vmms_and_guests_on_debian_13s_kernel}

@@ -33,10 +33,26 @@ apt_of()
 		-o APT::Architecture=amd64 -o APT::Architectures=amd64 -o APT::Sandbox::User=root "$@"
 }
 
-# The newest package with programs for building 6.12's modules that this computer's apt knows.
+# Debian 12's security updates, as this computer's apt finds them or as Debian has them.
+know_security()
+{
+	local home=$out/apt/security uri
+	uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+		awk '$2 == "bookworm-security" && $3 == "main" { print $1; exit }')
+	mkdir -p "$home"/{lists/partial,archives/partial}
+	: >"$home/status"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+		"${uri:-http://security.debian.org/debian-security} bookworm-security main" >"$home/sources.list"
+	apt_of security update
+}
+
+# The newest package of theirs with programs for building 6.12's modules.
 backported_programs()
 {
-	apt-cache pkgnames linux-kbuild-6.12. | sort -V | tail -n 1
+	know_security || return
+	apt-cache -o Dir::State::Lists="$out/apt/security/lists" -o Dir::State::Status="$out/apt/security/status" \
+		-o Dir::Etc::SourceList="$out/apt/security/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::Cache="$out/apt/security" pkgnames linux-kbuild-6.12. | sort -V | tail -n 1
 }
 
 # fetch NAME SUITE
@@ -56,7 +72,7 @@ fetch()
 		apt_of "$suite" download "linux-headers-$release" "linux-headers-$base-common"
 		case $suite in
 		bookworm) apt_of "$suite" download linux-kbuild-6.1 ;;
-		*) apt-get -qq -o APT::Sandbox::User=root download "$(backported_programs)" ;;
+		*) apt_of security download "$(backported_programs)" ;;
 		esac
 	) || die "the packages for $release cannot be fetched"
 	for part in "$dir"/headers/debs/*.deb; do

@@ -39,30 +39,16 @@ static inline s64 hypercall_patient(enum sill_call call, u64 a, u64 b, u64 c, u6
 /* The answer as Linux puts it: 0 or more stays, an error becomes -errno. */
 static inline s64 hypercall_errno(s64 result)
 {
+	static const int errors[] = {
+		[SILL_EINVAL] = -EINVAL, [SILL_EALIGN] = -EINVAL, [SILL_EVERSION] = -EPROTO,
+		[SILL_EAGAIN] = -EAGAIN, [SILL_ENOMEM] = -ENOMEM, [SILL_ENONE] = -ENOENT,
+		[SILL_EBUSY] = -EBUSY,   [SILL_EEXIST] = -EEXIST, [SILL_EFAULT] = -EFAULT,
+		[SILL_EOWNER] = -EFAULT,
+	};
+
 	if (result >= 0)
 		return result;
-	switch (-result) {
-	case SILL_EINVAL:
-	case SILL_EALIGN:
-		return -EINVAL;
-	case SILL_EVERSION:
-		return -EPROTO;
-	case SILL_EAGAIN:
-		return -EAGAIN;
-	case SILL_ENOMEM:
-		return -ENOMEM;
-	case SILL_ENONE:
-		return -ENOENT;
-	case SILL_EBUSY:
-		return -EBUSY;
-	case SILL_EEXIST:
-		return -EEXIST;
-	case SILL_EFAULT:
-	case SILL_EOWNER:
-		return -EFAULT;
-	default:
-		return -EIO;
-	}
+	return -result < ARRAY_SIZE(errors) && errors[-result] ? errors[-result] : -EIO;
 }
 
 #endif

@@ -13,63 +13,42 @@ extern const struct pit_ops irqchip_pit_ops;
 
 static long create_pit(struct irqchip *irqchip, u32 options)
 {
-	long result = -EEXIST;
-	unsigned long flags;
-
 	if (options & ~(u32)KVM_PIT_SPEAKER_DUMMY)
 		return -EINVAL;
-	spin_lock_irqsave(&irqchip->lock, flags);
-	if (!irqchip->has_pit) {
-		pit_init(&irqchip->pit, &irqchip_pit_ops, irqchip, options & KVM_PIT_SPEAKER_DUMMY);
-		irqchip->has_pit = true;
-		result = 0;
-	}
-	spin_unlock_irqrestore(&irqchip->lock, flags);
-	return result;
+	guard(spinlock_irqsave)(&irqchip->lock);
+	if (irqchip->has_pit)
+		return -EEXIST;
+	pit_init(&irqchip->pit, &irqchip_pit_ops, irqchip, options & KVM_PIT_SPEAKER_DUMMY);
+	irqchip->has_pit = true;
+	return 0;
 }
 
 static long set_line(struct irqchip *irqchip, struct kvm_irq_level *level)
 {
-	unsigned long flags;
-
 	if (level->irq >= ROUTE_MAX)
 		return -EINVAL;
-	spin_lock_irqsave(&irqchip->lock, flags);
+	guard(spinlock_irqsave)(&irqchip->lock);
 	level->status = irqchip_set_line(irqchip, level->irq, IRQ_SOURCE_USER, level->level != 0);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
 	return 0;
 }
 
-static long get_chip(struct irqchip *irqchip, struct kvm_irqchip *chip)
+static long transfer_chip(struct irqchip *irqchip, bool set, struct kvm_irqchip *chip)
 {
-	unsigned long flags;
-	long result = 0;
+	bool pic =
+		chip->chip_id == KVM_IRQCHIP_PIC_MASTER || chip->chip_id == KVM_IRQCHIP_PIC_SLAVE;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
-	if (chip->chip_id == KVM_IRQCHIP_PIC_MASTER || chip->chip_id == KVM_IRQCHIP_PIC_SLAVE)
-		pic_get_state(&irqchip->pic, chip->chip_id, &chip->chip.pic);
-	else if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
-		ioapic_get_state(&irqchip->ioapic, &chip->chip.ioapic);
-	else
-		result = -EINVAL;
-	spin_unlock_irqrestore(&irqchip->lock, flags);
-	return result;
-}
-
-static long set_chip(struct irqchip *irqchip, const struct kvm_irqchip *chip)
-{
-	unsigned long flags;
-	long result = 0;
-
-	spin_lock_irqsave(&irqchip->lock, flags);
-	if (chip->chip_id == KVM_IRQCHIP_PIC_MASTER || chip->chip_id == KVM_IRQCHIP_PIC_SLAVE)
+	if (!pic && chip->chip_id != KVM_IRQCHIP_IOAPIC)
+		return -EINVAL;
+	guard(spinlock_irqsave)(&irqchip->lock);
+	if (pic && set)
 		pic_set_state(&irqchip->pic, chip->chip_id, &chip->chip.pic);
-	else if (chip->chip_id == KVM_IRQCHIP_IOAPIC)
+	else if (pic)
+		pic_get_state(&irqchip->pic, chip->chip_id, &chip->chip.pic);
+	else if (set)
 		ioapic_set_state(&irqchip->ioapic, &chip->chip.ioapic);
 	else
-		result = -EINVAL;
-	spin_unlock_irqrestore(&irqchip->lock, flags);
-	return result;
+		ioapic_get_state(&irqchip->ioapic, &chip->chip.ioapic);
+	return 0;
 }
 
 /*
@@ -99,7 +78,6 @@ static long set_routing(struct irqchip *irqchip, struct kvm_irq_routing __user *
 	struct kvm_irq_routing_entry *entries;
 	struct route_table *table, *old;
 	struct kvm_irq_routing head;
-	unsigned long flags;
 	long result = -ENOMEM;
 
 	if (copy_from_user(&head, user, sizeof(head)))
@@ -117,11 +95,12 @@ static long set_routing(struct irqchip *irqchip, struct kvm_irq_routing __user *
 		kvfree(table);
 		goto free_entries;
 	}
-	spin_lock_irqsave(&irqchip->lock, flags);
-	old = irqchip->routes;
-	irqchip->routes = table;
-	find_ends(irqchip, entries, head.nr);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	scoped_guard(spinlock_irqsave, &irqchip->lock)
+	{
+		old = irqchip->routes;
+		irqchip->routes = table;
+		find_ends(irqchip, entries, head.nr);
+	}
 	kvfree(old);
 	result = 0;
 free_entries:
@@ -132,54 +111,13 @@ free_entries:
 static long signal_msi(struct irqchip *irqchip, const struct kvm_msi *msi)
 {
 	struct irq_message message;
-	unsigned long flags;
-	long result;
 
-	if (msi->flags)
+	if (msi->flags ||
+	    !route_msi(msi->address_lo, msi->address_hi, msi->data, irqchip->format, &message))
 		return -EINVAL;
-	if (!route_msi(msi->address_lo, msi->address_hi, msi->data, irqchip->format, &message))
-		return -EINVAL;
-	spin_lock_irqsave(&irqchip->lock, flags);
-	result = lapic_bus_send(&irqchip->bus, NULL, &message, LAPIC_NAMED);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+	guard(spinlock_irqsave)(&irqchip->lock);
 	/* Nobody took it: for the VMM that is no error. */
-	return max(result, 0L);
-}
-
-static long transfer_pit(struct irqchip *irqchip, unsigned int command,
-                         struct kvm_pit_state2 *state)
-{
-	unsigned long flags;
-
-	if (!irqchip->has_pit)
-		return -ENXIO;
-	spin_lock_irqsave(&irqchip->lock, flags);
-	switch (command) {
-	case KVM_GET_PIT:
-	case KVM_GET_PIT2:
-		pit_get_state(&irqchip->pit, state);
-		break;
-	case KVM_SET_PIT:
-		state->flags = irqchip->pit.flags;
-		fallthrough;
-	default:
-		pit_set_state(&irqchip->pit, state);
-		break;
-	}
-	spin_unlock_irqrestore(&irqchip->lock, flags);
-	return 0;
-}
-
-static long set_reinject(struct irqchip *irqchip, const struct kvm_reinject_control *control)
-{
-	unsigned long flags;
-
-	if (!irqchip->has_pit)
-		return -ENXIO;
-	spin_lock_irqsave(&irqchip->lock, flags);
-	pit_set_reinject(&irqchip->pit, control->pit_reinject);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
-	return 0;
+	return max(lapic_bus_send(&irqchip->bus, NULL, &message, LAPIC_NAMED), 0);
 }
 
 union argument {
@@ -192,6 +130,28 @@ union argument {
 	struct kvm_reinject_control reinject;
 };
 
+static long with_pit(struct irqchip *irqchip, unsigned int command, union argument *argument)
+{
+	if (!irqchip->has_pit)
+		return -ENXIO;
+	guard(spinlock_irqsave)(&irqchip->lock);
+	switch (command) {
+	case KVM_REINJECT_CONTROL:
+		pit_set_reinject(&irqchip->pit, argument->reinject.pit_reinject);
+		return 0;
+	case KVM_GET_PIT:
+	case KVM_GET_PIT2:
+		pit_get_state(&irqchip->pit, &argument->pit);
+		return 0;
+	case KVM_SET_PIT:
+		argument->pit.flags = irqchip->pit.flags;
+		fallthrough;
+	default:
+		pit_set_state(&irqchip->pit, &argument->pit);
+		return 0;
+	}
+}
+
 /* Those that need the 8259As, the I/O APIC or the 8254 here. */
 static long with_chips(struct irqchip *irqchip, unsigned int command, union argument *argument)
 {
@@ -199,15 +159,12 @@ static long with_chips(struct irqchip *irqchip, unsigned int command, union argu
 		return -ENXIO;
 	switch (command) {
 	case KVM_GET_IRQCHIP:
-		return get_chip(irqchip, &argument->chip);
 	case KVM_SET_IRQCHIP:
-		return set_chip(irqchip, &argument->chip);
+		return transfer_chip(irqchip, command == KVM_SET_IRQCHIP, &argument->chip);
 	case KVM_CREATE_PIT2:
 		return create_pit(irqchip, argument->pit_config.flags);
-	case KVM_REINJECT_CONTROL:
-		return set_reinject(irqchip, &argument->reinject);
 	default:
-		return transfer_pit(irqchip, command, &argument->pit);
+		return with_pit(irqchip, command, argument);
 	}
 }
 
@@ -247,11 +204,8 @@ static long copied(struct vm *vm, unsigned int command, void __user *user)
 	result = -EFAULT;
 	if (copy_from_user(argument, user, size))
 		goto free;
-	result = -ENXIO;
-	mutex_lock(&vm->lock);
-	if (vm->irqchip)
-		result = with_argument(vm->irqchip, command, argument);
-	mutex_unlock(&vm->lock);
+	scoped_guard(mutex, &vm->lock) result =
+		vm->irqchip ? with_argument(vm->irqchip, command, argument) : -ENXIO;
 	if (result >= 0 && gives(command) && copy_to_user(user, argument, size))
 		result = -EFAULT;
 free:
@@ -261,22 +215,15 @@ free:
 
 static long locked(struct vm *vm, unsigned int command, void __user *user)
 {
-	long result;
-
-	mutex_lock(&vm->lock);
+	guard(mutex)(&vm->lock);
 	switch (command) {
 	case KVM_CREATE_IRQCHIP:
-		result = irqchip_create(vm, false, 0);
-		break;
+		return irqchip_create(vm, false, 0);
 	case KVM_CREATE_PIT:
-		result = vm->irqchip && !vm->irqchip->split ? create_pit(vm->irqchip, 0) : -ENXIO;
-		break;
+		return vm->irqchip && !vm->irqchip->split ? create_pit(vm->irqchip, 0) : -ENXIO;
 	default:
-		result = vm->irqchip ? set_routing(vm->irqchip, user) : -ENXIO;
-		break;
+		return vm->irqchip ? set_routing(vm->irqchip, user) : -ENXIO;
 	}
-	mutex_unlock(&vm->lock);
-	return result;
 }
 
 long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user)
@@ -304,41 +251,27 @@ long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user)
 	}
 }
 
-static long get_lapic(struct vcpu *vcpu, void __user *user)
-{
-	struct kvm_lapic_state *state = kzalloc(sizeof(*state), GFP_KERNEL);
-	unsigned long flags;
-	long result;
-
-	if (!state)
-		return -ENOMEM;
-	spin_lock_irqsave(&vcpu->vm->irqchip->lock, flags);
-	lapic_get_state(&vcpu->irq->lapic, state);
-	spin_unlock_irqrestore(&vcpu->vm->irqchip->lock, flags);
-	result = copy_to_user(user, state, sizeof(*state)) ? -EFAULT : 0;
-	kfree(state);
-	return result;
-}
-
-static long set_lapic(struct vcpu *vcpu, void __user *user)
-{
-	struct kvm_lapic_state *state = memdup_user(user, sizeof(*state));
-	unsigned long flags;
-
-	if (IS_ERR(state))
-		return PTR_ERR(state);
-	spin_lock_irqsave(&vcpu->vm->irqchip->lock, flags);
-	lapic_set_state(&vcpu->irq->lapic, state);
-	spin_unlock_irqrestore(&vcpu->vm->irqchip->lock, flags);
-	kfree(state);
-	return 0;
-}
-
 long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int command, void __user *user)
 {
+	struct kvm_lapic_state *state;
+	long result = 0;
+
 	if (command != KVM_GET_LAPIC && command != KVM_SET_LAPIC)
 		return -ENOTTY;
 	if (!vcpu->irq)
 		return -EINVAL;
-	return command == KVM_GET_LAPIC ? get_lapic(vcpu, user) : set_lapic(vcpu, user);
+	state = memdup_user(user, sizeof(*state));
+	if (IS_ERR(state))
+		return PTR_ERR(state);
+	scoped_guard(spinlock_irqsave, &vcpu->vm->irqchip->lock)
+	{
+		if (command == KVM_GET_LAPIC)
+			lapic_get_state(&vcpu->irq->lapic, state);
+		else
+			lapic_set_state(&vcpu->irq->lapic, state);
+	}
+	if (command == KVM_GET_LAPIC && copy_to_user(user, state, sizeof(*state)))
+		result = -EFAULT;
+	kfree(state);
+	return result;
 }

@@ -130,13 +130,10 @@ static const struct lapic_ops lapic_ops = {
 static enum hrtimer_restart lapic_expired(struct hrtimer *timer)
 {
 	struct irq_timer *irq_timer = container_of(timer, struct irq_timer, timer);
-	struct local_irq *irq = container_of(irq_timer, struct local_irq, timer);
-	unsigned long flags;
 
-	spin_lock_irqsave(&irq_timer->irqchip->lock, flags);
+	guard(spinlock_irqsave)(&irq_timer->irqchip->lock);
 	if (is_due(irq_timer))
-		lapic_timer_expire(&irq->lapic);
-	spin_unlock_irqrestore(&irq_timer->irqchip->lock, flags);
+		lapic_timer_expire(&container_of(irq_timer, struct local_irq, timer)->lapic);
 	return HRTIMER_NORESTART;
 }
 
@@ -215,13 +212,10 @@ const struct pit_ops irqchip_pit_ops = { .now = now, .arm = pit_arm, .tick = pit
 static enum hrtimer_restart pit_expired(struct hrtimer *timer)
 {
 	struct irq_timer *irq_timer = container_of(timer, struct irq_timer, timer);
-	struct irqchip *irqchip = irq_timer->irqchip;
-	unsigned long flags;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
+	guard(spinlock_irqsave)(&irq_timer->irqchip->lock);
 	if (is_due(irq_timer))
-		pit_expire(&irqchip->pit);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
+		pit_expire(&irq_timer->irqchip->pit);
 	return HRTIMER_NORESTART;
 }
 
@@ -312,7 +306,7 @@ void irqchip_free(struct vm *vm)
 
 static u32 lapic_features(const struct irqchip *irqchip)
 {
-	u32 features = irqchip->wide_ids ? LAPIC_WIDE_IDS : 0;
+	u32 features = irqchip->format & ROUTE_WIDE_MSI ? LAPIC_WIDE_IDS : 0;
 
 	if (!(irqchip->vm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED))
 		features |= LAPIC_LINT0_OPEN;
@@ -322,7 +316,6 @@ static u32 lapic_features(const struct irqchip *irqchip)
 int irqchip_add_vcpu(struct vcpu *vcpu)
 {
 	struct irqchip *irqchip = chip_of(vcpu);
-	unsigned long flags;
 
 	if (!irqchip)
 		return 0;
@@ -330,11 +323,10 @@ int irqchip_add_vcpu(struct vcpu *vcpu)
 	if (!vcpu->irq)
 		return -ENOMEM;
 	timer_init(&vcpu->irq->timer, irqchip, lapic_expired);
-	spin_lock_irqsave(&irqchip->lock, flags);
+	/* Nobody else knows of it yet. */
 	lapic_init(&vcpu->irq->lapic, &lapic_ops, vcpu, vcpu->id, vcpu->id == vcpu->vm->boot_id,
 	           lapic_features(irqchip));
 	vcpu->irq->lapic.ends = irqchip->split ? irqchip->ends : irqchip->ioapic.vectors;
-	spin_unlock_irqrestore(&irqchip->lock, flags);
 	vcpu->apic_base = vcpu->irq->lapic.base;
 	if (vcpu->id != vcpu->vm->boot_id)
 		vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;
@@ -345,13 +337,11 @@ int irqchip_add_vcpu(struct vcpu *vcpu)
 void irqchip_publish_vcpu(struct vcpu *vcpu)
 {
 	struct irqchip *irqchip = chip_of(vcpu);
-	unsigned long flags;
 
 	if (!irqchip)
 		return;
-	spin_lock_irqsave(&irqchip->lock, flags);
+	guard(spinlock_irqsave)(&irqchip->lock);
 	irqchip->lapics[vcpu->id] = &vcpu->irq->lapic;
-	spin_unlock_irqrestore(&irqchip->lock, flags);
 }
 
 /* Nothing sends to it any more. */
@@ -369,97 +359,69 @@ void irqchip_set_features(struct vcpu *vcpu)
 	struct irqchip *irqchip = chip_of(vcpu);
 	u32 ecx = entry ? entry->ecx : 0;
 	struct lapic *lapic;
-	unsigned long flags;
 
 	if (!irqchip)
 		return;
 	lapic = &vcpu->irq->lapic;
-	spin_lock_irqsave(&irqchip->lock, flags);
+	guard(spinlock_irqsave)(&irqchip->lock);
 	lapic->features &= ~(u32)(LAPIC_HAS_X2 | LAPIC_HAS_TSC_DEADLINE);
 	lapic->features |=
 		(ecx >> 21 & 1 ? LAPIC_HAS_X2 : 0) | (ecx >> 24 & 1 ? LAPIC_HAS_TSC_DEADLINE : 0);
 	lapic->physical_bits = cpuid_address_bits(&vcpu->cpuid);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
 }
 
-/* Registers.  With the lock. */
+/* Registers */
 
-static bool port_read(struct irqchip *irqchip, u16 port, u8 *value)
-{
-	return pic_read(&irqchip->pic, port, value) ||
-	       (irqchip->has_pit && pit_read(&irqchip->pit, port, value));
-}
-
-static bool port_write(struct irqchip *irqchip, u16 port, u8 value)
-{
-	return pic_write(&irqchip->pic, port, value) ||
-	       (irqchip->has_pit && pit_write(&irqchip->pit, port, value));
-}
-
-static bool read_locked(struct vcpu *vcpu, enum io_space space, u64 address, void *data,
-                        unsigned int size)
+bool irqchip_read(struct vcpu *vcpu, enum io_space space, u64 address, void *data,
+                  unsigned int size)
 {
 	struct irqchip *irqchip = chip_of(vcpu);
-	u64 offset = address - (vcpu->irq->lapic.base & PAGE_MASK);
+	u64 offset;
 	u32 value;
 
+	if (!irqchip)
+		return false;
+	guard(spinlock_irqsave)(&irqchip->lock);
 	if (space == IO_PORT)
-		return !irqchip->split && size == 1 && port_read(irqchip, address, data);
+		return !irqchip->split && size == 1 &&
+		       (pic_read(&irqchip->pic, address, data) ||
+		        (irqchip->has_pit && pit_read(&irqchip->pit, address, data)));
+	offset = address - (vcpu->irq->lapic.base & PAGE_MASK);
 	if (offset < PAGE_SIZE)
 		return lapic_mmio_read(&vcpu->irq->lapic, offset, size, data);
-	if (irqchip->split || address - IOAPIC_BASE >= IOAPIC_BYTES)
+	offset = address - IOAPIC_BASE;
+	if (irqchip->split || offset >= IOAPIC_BYTES)
 		return false;
-	value = ioapic_read(&irqchip->ioapic, (address - IOAPIC_BASE) & ~3ull) >> (address % 4 * 8);
+	value = ioapic_read(&irqchip->ioapic, offset & ~3ull) >> (offset % 4 * 8);
 	memset(data, 0, size);
 	memcpy(data, &value, min(size, 4u));
 	return true;
 }
 
-static bool write_locked(struct vcpu *vcpu, enum io_space space, u64 address, const void *data,
-                         unsigned int size)
-{
-	struct irqchip *irqchip = chip_of(vcpu);
-	u64 offset = address - (vcpu->irq->lapic.base & PAGE_MASK);
-	u32 value = 0;
-
-	if (space == IO_PORT)
-		return !irqchip->split && size == 1 &&
-		       port_write(irqchip, address, *(const u8 *)data);
-	if (offset < PAGE_SIZE)
-		return lapic_mmio_write(&vcpu->irq->lapic, offset, size, data);
-	if (irqchip->split || address - IOAPIC_BASE >= IOAPIC_BYTES)
-		return false;
-	memcpy(&value, data, min(size, 4u));
-	/* Its index is a byte; the window is written whole. */
-	if (address % 4 == 0)
-		ioapic_write(&irqchip->ioapic, address - IOAPIC_BASE, value);
-	return true;
-}
-
-bool irqchip_read(struct vcpu *vcpu, enum io_space space, u64 address, void *data,
-                  unsigned int size)
-{
-	unsigned long flags;
-	bool result;
-
-	if (!chip_of(vcpu))
-		return false;
-	spin_lock_irqsave(&chip_of(vcpu)->lock, flags);
-	result = read_locked(vcpu, space, address, data, size);
-	spin_unlock_irqrestore(&chip_of(vcpu)->lock, flags);
-	return result;
-}
-
 bool irqchip_write(struct vcpu *vcpu, enum io_space space, u64 address, const void *data,
                    unsigned int size)
 {
-	unsigned long flags;
-	bool result;
+	struct irqchip *irqchip = chip_of(vcpu);
+	const u8 *byte = data;
+	u64 offset;
+	u32 value = 0;
 
-	if (!chip_of(vcpu))
+	if (!irqchip)
 		return false;
-	spin_lock_irqsave(&chip_of(vcpu)->lock, flags);
-	result = write_locked(vcpu, space, address, data, size);
-	spin_unlock_irqrestore(&chip_of(vcpu)->lock, flags);
-	return result;
+	guard(spinlock_irqsave)(&irqchip->lock);
+	if (space == IO_PORT)
+		return !irqchip->split && size == 1 &&
+		       (pic_write(&irqchip->pic, address, *byte) ||
+		        (irqchip->has_pit && pit_write(&irqchip->pit, address, *byte)));
+	offset = address - (vcpu->irq->lapic.base & PAGE_MASK);
+	if (offset < PAGE_SIZE)
+		return lapic_mmio_write(&vcpu->irq->lapic, offset, size, data);
+	offset = address - IOAPIC_BASE;
+	if (irqchip->split || offset >= IOAPIC_BYTES)
+		return false;
+	memcpy(&value, data, min(size, 4u));
+	/* Its index is a byte; the window is written whole. */
+	if (offset % 4 == 0)
+		ioapic_write(&irqchip->ioapic, offset, value);
+	return true;
 }

@@ -36,7 +36,6 @@ struct irqchip {
 	bool split;      /* only local APICs are here */
 	u32 pins;        /* of the VMM's I/O APIC, if so */
 	u32 format;      /* enum route_format */
-	bool wide_ids;
 	struct pic pic;
 	struct ioapic ioapic;
 	bool has_pit;

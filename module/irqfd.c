@@ -35,16 +35,12 @@ static void signal_resample(struct work_struct *work)
 
 static void raise(struct irqfd *fd)
 {
-	unsigned long flags;
+	unsigned int source = fd->resample ? IRQ_SOURCE_RESAMPLE : IRQ_SOURCE_FD;
 
-	spin_lock_irqsave(&fd->irqchip->lock, flags);
-	if (fd->resample) {
-		irqchip_set_line(fd->irqchip, fd->gsi, IRQ_SOURCE_RESAMPLE, true);
-	} else {
-		irqchip_set_line(fd->irqchip, fd->gsi, IRQ_SOURCE_FD, true);
-		irqchip_set_line(fd->irqchip, fd->gsi, IRQ_SOURCE_FD, false);
-	}
-	spin_unlock_irqrestore(&fd->irqchip->lock, flags);
+	guard(spinlock_irqsave)(&fd->irqchip->lock);
+	irqchip_set_line(fd->irqchip, fd->gsi, source, true);
+	if (!fd->resample)
+		irqchip_set_line(fd->irqchip, fd->gsi, source, false);
 }
 
 /* With the eventfd's lock. */
@@ -69,7 +65,7 @@ static void queue(struct file *file, wait_queue_head_t *head, poll_table *table)
 	add_wait_queue_priority(head, &fd->wait);
 }
 
-/* With the machine's lock for irqfds; the entry is off the lists. */
+/* With vm->lock, or nobody else left; the entry is off the list. */
 static void free_fd(struct irqfd *fd)
 {
 	u64 count;
@@ -85,34 +81,30 @@ static void free_fd(struct irqfd *fd)
 	kfree(fd);
 }
 
-static void unlink_fd(struct irqfd *fd)
+static void remove(struct irqfd *fd)
 {
-	unsigned long flags;
-
-	spin_lock_irqsave(&fd->irqchip->lock, flags);
-	list_del(&fd->link);
-	if (fd->resample)
-		irqchip_set_line(fd->irqchip, fd->gsi, IRQ_SOURCE_RESAMPLE, false);
-	spin_unlock_irqrestore(&fd->irqchip->lock, flags);
+	scoped_guard(spinlock_irqsave, &fd->irqchip->lock)
+	{
+		list_del(&fd->link);
+		if (fd->resample)
+			irqchip_set_line(fd->irqchip, fd->gsi, IRQ_SOURCE_RESAMPLE, false);
+	}
+	free_fd(fd);
 }
 
 static int link_fd(struct irqfd *new)
 {
 	struct irqchip *irqchip = new->irqchip;
 	struct irqfd *fd;
-	unsigned long flags;
-	int error = 0;
 
-	spin_lock_irqsave(&irqchip->lock, flags);
+	guard(spinlock_irqsave)(&irqchip->lock);
 	list_for_each_entry(fd, &irqchip->fds, link)
 	{
 		if (fd->event == new->event)
-			error = -EBUSY;
+			return -EBUSY;
 	}
-	if (!error)
-		list_add_tail(&new->link, &irqchip->fds);
-	spin_unlock_irqrestore(&irqchip->lock, flags);
-	return error;
+	list_add_tail(&new->link, &irqchip->fds);
+	return 0;
 }
 
 static int assign(struct irqchip *irqchip, const struct kvm_irqfd *argument)
@@ -165,10 +157,8 @@ static int deassign(struct irqchip *irqchip, const struct kvm_irqfd *argument)
 		return PTR_ERR(event);
 	list_for_each_entry_safe(fd, next, &irqchip->fds, link)
 	{
-		if (fd->event != event || fd->gsi != argument->gsi)
-			continue;
-		unlink_fd(fd);
-		free_fd(fd);
+		if (fd->event == event && fd->gsi == argument->gsi)
+			remove(fd);
 	}
 	eventfd_ctx_put(event);
 	return 0;
@@ -177,13 +167,11 @@ static int deassign(struct irqchip *irqchip, const struct kvm_irqfd *argument)
 /* With vm->lock: nothing else changes the list. */
 int irqfd_set(struct irqchip *irqchip, const struct kvm_irqfd *argument)
 {
-	if (argument->flags & ~(u32)(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
+	if (argument->flags & ~(u32)(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE) ||
+	    argument->gsi >= ROUTE_MAX)
 		return -EINVAL;
-	if (argument->gsi >= ROUTE_MAX)
-		return -EINVAL;
-	if (argument->flags & KVM_IRQFD_FLAG_DEASSIGN)
-		return deassign(irqchip, argument);
-	return assign(irqchip, argument);
+	return argument->flags & KVM_IRQFD_FLAG_DEASSIGN ? deassign(irqchip, argument)
+	                                                 : assign(irqchip, argument);
 }
 
 /* At the machine's end. */
@@ -191,11 +179,7 @@ void irqfd_free_all(struct irqchip *irqchip)
 {
 	struct irqfd *fd, *next;
 
-	list_for_each_entry_safe(fd, next, &irqchip->fds, link)
-	{
-		unlink_fd(fd);
-		free_fd(fd);
-	}
+	list_for_each_entry_safe(fd, next, &irqchip->fds, link) remove(fd);
 }
 
 void irqfd_ended(struct irqchip *irqchip, u32 gsi)

@@ -13,74 +13,45 @@
 #include "module/msr-filter.h"
 #include "module/vcpu.h"
 
-static long set_tss_address(struct vm *vm, u64 address)
-{
-	/* Three pages for Intel's real mode, which AMD-V does not need. */
-	if (address > UINT_MAX - 3 * PAGE_SIZE)
-		return -EINVAL;
-	vm->tss_address = address;
-	return 0;
-}
-
+/* Pages for Intel's real mode, which AMD-V does not need: only the ABI's rules are kept. */
 static long set_identity_address(struct vm *vm, const u64 __user *user)
 {
 	u64 address;
-	long result = 0;
 
-	if (copy_from_user(&address, user, sizeof(address)))
+	if (get_user(address, user))
 		return -EFAULT;
-	mutex_lock(&vm->lock);
-	if (vm->vcpu_count)
-		result = -EINVAL;
-	else
-		vm->identity_address = address;
-	mutex_unlock(&vm->lock);
-	return result;
+	return vm_vcpu_count(vm) ? -EINVAL : 0;
 }
 
 static long set_boot_id(struct vm *vm, u32 id)
 {
-	long result = 0;
-
-	mutex_lock(&vm->lock);
+	guard(mutex)(&vm->lock);
 	if (vm->vcpu_count)
-		result = -EBUSY;
-	else
-		vm->boot_id = id;
-	mutex_unlock(&vm->lock);
-	return result;
+		return -EBUSY;
+	vm->boot_id = id;
+	return 0;
 }
 
 static long split_irqchip(struct vm *vm, u64 pins)
 {
-	long result;
-
-	if (pins > ROUTE_MAX)
-		return -EINVAL;
-	mutex_lock(&vm->lock);
-	result = irqchip_create(vm, true, pins);
-	mutex_unlock(&vm->lock);
-	return result;
+	guard(mutex)(&vm->lock);
+	return pins > ROUTE_MAX ? -EINVAL : irqchip_create(vm, true, pins);
 }
 
 /* Identifications of 32 bits in MSIs and in KVM_GET_LAPIC. */
 static long set_x2apic_format(struct vm *vm, u64 value)
 {
 	struct irqchip *irqchip = smp_load_acquire(&vm->irqchip);
-	unsigned long flags;
 
 	if (value & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
 		return -EINVAL;
 	if (!irqchip)
 		return -ENXIO;
-	spin_lock_irqsave(&irqchip->lock, flags);
-	if (value & KVM_X2APIC_API_USE_32BIT_IDS) {
+	guard(spinlock_irqsave)(&irqchip->lock);
+	if (value & KVM_X2APIC_API_USE_32BIT_IDS)
 		irqchip->format |= ROUTE_WIDE_MSI;
-		irqchip->wide_ids = true;
-	}
 	if (value & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 		irqchip->bus.narrow_is_id = true;
-	spin_unlock_irqrestore(&irqchip->lock, flags);
 	return 0;
 }
 
@@ -96,10 +67,11 @@ static long enable(struct vm *vm, const struct kvm_enable_cap *capability)
 		     ~(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)) ||
 		    value == KVM_DIRTY_LOG_INITIALLY_SET)
 			return -EINVAL;
-		down_write(&vm->slots_lock);
-		vm->manual_dirty_log = value & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
-		vm->dirty_initially_set = value & KVM_DIRTY_LOG_INITIALLY_SET;
-		up_write(&vm->slots_lock);
+		scoped_guard(rwsem_write, &vm->slots_lock)
+		{
+			vm->manual_dirty_log = value & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+			vm->dirty_initially_set = value & KVM_DIRTY_LOG_INITIALLY_SET;
+		}
 		return 0;
 	case KVM_CAP_SPLIT_IRQCHIP:
 		return split_irqchip(vm, value);
@@ -262,7 +234,7 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 	case KVM_CHECK_EXTENSION:
 		return kvm_capability(argument);
 	case KVM_SET_TSS_ADDR:
-		return set_tss_address(vm, argument);
+		return argument > UINT_MAX - 3 * PAGE_SIZE ? -EINVAL : 0;
 	case KVM_SET_IDENTITY_MAP_ADDR:
 		return set_identity_address(vm, user);
 	case KVM_SET_BOOT_CPU_ID:

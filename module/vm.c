@@ -99,7 +99,6 @@ static struct vm *new_vm(void)
 	mutex_init(&vm->map_lock);
 	spin_lock_init(&vm->clock_lock);
 	io_create(vm);
-	vm->identity_address = 0xfffbc000;
 	mmgrab(current->mm);
 	vm->mm = current->mm;
 	atomic_inc(&total);

@@ -39,7 +39,6 @@ struct vm {
 	struct vcpu *vcpus[VM_VCPUS_MAX]; /* by the hypervisor's number; only added */
 	u32 vcpu_count;                   /* read without the lock: set when the entry is there */
 	u32 boot_id;
-	u64 tss_address, identity_address;
 	bool manual_dirty_log, dirty_initially_set;
 	bool exception_payload;          /* KVM_CAP_EXCEPTION_PAYLOAD */
 	u32 user_msr;                    /* KVM_MSR_EXIT_REASON_… */

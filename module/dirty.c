@@ -4,6 +4,7 @@
  * before it is write-protected again: a write falls before the VMM reads the memory, or it sets the
  * bit again.
  */
+#include <linux/bitmap.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -27,42 +28,79 @@ void dirty_mark(struct slot *slot, u64 guest, u64 size)
  */
 static void protect(struct vm *vm, const struct slot *slot, u64 first, const u64 *words, u64 count)
 {
-	u64 at = 0, run;
+	unsigned long from, to;
 
-	while ((run = slot_run(words, count, &at)) != 0) {
-		memory_change(vm, slot->guest + (first + at) * PAGE_SIZE, run * PAGE_SIZE,
-		              SILL_CHANGE_SPLIT);
-		at += run;
-	}
+	for_each_set_bitrange(from, to, (const unsigned long *)words, count * 64)
+		memory_change(vm, slot->guest + (first + from) * PAGE_SIZE, (to - from) * PAGE_SIZE,
+	                      SILL_CHANGE_SPLIT);
 }
 
-static struct slot *logged_slot(struct vm *vm, u32 id)
-{
-	struct slot *slot = slot_by_id(&vm->slots, id);
-
-	return slot && slot->dirty ? slot : NULL;
-}
-
-/* Copies the log to the VMM; without manual clearing also clears it. */
-static int copy_log(struct vm *vm, struct slot *slot, u64 __user *to)
+/*
+ * Copies the log to the VMM; without manual clearing also clears it.  With slots_lock, as the next.
+ */
+static int copy_log(struct vm *vm, struct slot *slot, u64 __user *to, u64 *piece)
 {
 	u64 words = slot_dirty_words(slot), at, count;
+
+	for (at = 0; at < words; at += count) {
+		count = min_t(u64, PIECE, words - at);
+		scoped_guard(mutex, &vm->map_lock)
+		{
+			memcpy(piece, slot->dirty + at, count * sizeof(u64));
+			if (!vm->manual_dirty_log) {
+				memset(slot->dirty + at, 0, count * sizeof(u64));
+				protect(vm, slot, at * 64, piece, count);
+			}
+		}
+		if (copy_to_user(to + at, piece, count * sizeof(u64)))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/*
+ * Clears the bits that the VMM names, of pages [first, first + pages): 64 pages or more, or up to
+ * the slot's end.
+ */
+static int clear_log(struct vm *vm, struct slot *slot, const struct kvm_clear_dirty_log *log,
+                     u64 *piece)
+{
+	u64 __user *from = log->dirty_bitmap;
+	u64 first = log->first_page / 64, words = (log->num_pages + 63) / 64, at, count, i;
+
+	if (log->first_page % 64 || log->first_page > slot_pages(slot) ||
+	    log->num_pages > slot_pages(slot) - log->first_page)
+		return -EINVAL;
+	if (log->num_pages % 64 && log->first_page + log->num_pages != slot_pages(slot))
+		return -EINVAL;
+	for (at = 0; at < words; at += count) {
+		count = min_t(u64, PIECE, words - at);
+		if (copy_from_user(piece, from + at, count * sizeof(u64)))
+			return -EFAULT;
+		guard(mutex)(&vm->map_lock);
+		for (i = 0; i < count; i++) {
+			piece[i] &= slot->dirty[first + at + i];
+			slot->dirty[first + at + i] &= ~piece[i];
+		}
+		protect(vm, slot, (first + at) * 64, piece, count);
+	}
+	return 0;
+}
+
+static int with_log(struct vm *vm, u32 id, u64 __user *to, const struct kvm_clear_dirty_log *clear)
+{
 	u64 *piece = kmalloc_array(PIECE, sizeof(u64), GFP_KERNEL);
-	int error = 0;
+	struct slot *slot;
+	int error = -ENOENT;
 
 	if (!piece)
 		return -ENOMEM;
-	for (at = 0; at < words && !error; at += count) {
-		count = min_t(u64, PIECE, words - at);
-		mutex_lock(&vm->map_lock);
-		memcpy(piece, slot->dirty + at, count * sizeof(u64));
-		if (!vm->manual_dirty_log) {
-			memset(slot->dirty + at, 0, count * sizeof(u64));
-			protect(vm, slot, at * 64, piece, count);
-		}
-		mutex_unlock(&vm->map_lock);
-		if (copy_to_user(to + at, piece, count * sizeof(u64)))
-			error = -EFAULT;
+	scoped_guard(rwsem_read, &vm->slots_lock)
+	{
+		slot = slot_by_id(&vm->slots, id);
+		if (slot && slot->dirty)
+			error = clear ? clear_log(vm, slot, clear, piece)
+			              : copy_log(vm, slot, to, piece);
 	}
 	kfree(piece);
 	return error;
@@ -70,65 +108,10 @@ static int copy_log(struct vm *vm, struct slot *slot, u64 __user *to)
 
 int dirty_get(struct vm *vm, const struct kvm_dirty_log *log)
 {
-	struct slot *slot;
-	int error = -ENOENT;
-
-	down_read(&vm->slots_lock);
-	slot = logged_slot(vm, log->slot);
-	if (slot)
-		error = copy_log(vm, slot, log->dirty_bitmap);
-	up_read(&vm->slots_lock);
-	return error;
-}
-
-/*
- * Clears the bits that the VMM names, of pages [first, first + pages): 64 pages or more, or up to
- * the slot's end.
- */
-static int clear_log(struct vm *vm, struct slot *slot, const struct kvm_clear_dirty_log *log)
-{
-	u64 __user *from = log->dirty_bitmap;
-	u64 first = log->first_page / 64, words = (log->num_pages + 63) / 64, at, count, i;
-	u64 *piece;
-	int error = 0;
-
-	if (log->first_page % 64 || log->first_page > slot_pages(slot) ||
-	    log->num_pages > slot_pages(slot) - log->first_page)
-		return -EINVAL;
-	if (log->num_pages % 64 && log->first_page + log->num_pages != slot_pages(slot))
-		return -EINVAL;
-	piece = kmalloc_array(PIECE, sizeof(u64), GFP_KERNEL);
-	if (!piece)
-		return -ENOMEM;
-	for (at = 0; at < words && !error; at += count) {
-		count = min_t(u64, PIECE, words - at);
-		if (copy_from_user(piece, from + at, count * sizeof(u64))) {
-			error = -EFAULT;
-			break;
-		}
-		mutex_lock(&vm->map_lock);
-		for (i = 0; i < count; i++) {
-			piece[i] &= slot->dirty[first + at + i];
-			slot->dirty[first + at + i] &= ~piece[i];
-		}
-		protect(vm, slot, (first + at) * 64, piece, count);
-		mutex_unlock(&vm->map_lock);
-	}
-	kfree(piece);
-	return error;
+	return with_log(vm, log->slot, log->dirty_bitmap, NULL);
 }
 
 int dirty_clear(struct vm *vm, const struct kvm_clear_dirty_log *log)
 {
-	struct slot *slot;
-	int error = -ENOENT;
-
-	if (!vm->manual_dirty_log)
-		return -EINVAL;
-	down_read(&vm->slots_lock);
-	slot = logged_slot(vm, log->slot);
-	if (slot)
-		error = clear_log(vm, slot, log);
-	up_read(&vm->slots_lock);
-	return error;
+	return vm->manual_dirty_log ? with_log(vm, log->slot, NULL, log) : -EINVAL;
 }

@@ -209,77 +209,56 @@ static int fault_in_slot(struct vm *vm, struct guest_slot *slot, u64 guest, u64 
 int memory_fault(struct vm *vm, u64 guest, u64 access)
 {
 	struct slot *slot;
-	int result = MEMORY_DEVICE;
 
 	guest &= PAGE_MASK;
-	down_read(&vm->slots_lock);
+	guard(rwsem_read)(&vm->slots_lock);
 	slot = slot_find(&vm->slots, guest);
-	if (slot && !((access & SILL_ACCESS_WRITE) && (slot->flags & KVM_MEM_READONLY)))
-		result = fault_in_slot(vm, container_of(slot, struct guest_slot, slot), guest,
-		                       access);
-	up_read(&vm->slots_lock);
-	return result;
+	if (!slot || ((access & SILL_ACCESS_WRITE) && (slot->flags & KVM_MEM_READONLY)))
+		return MEMORY_DEVICE;
+	return fault_in_slot(vm, container_of(slot, struct guest_slot, slot), guest, access);
 }
 
-/* The bytes of an access that lie in one slot; NULL where no slot is. */
-static struct slot *piece(struct vm *vm, u64 guest, u64 size, u64 *ret_size)
+static void __user *user_at(const struct slot *slot, u64 guest)
 {
-	struct slot *slot = slot_find(&vm->slots, guest);
-
-	if (slot)
-		*ret_size = min(size, slot->guest + slot->size - guest);
-	return slot;
-}
-
-int memory_read(struct vm *vm, u64 guest, void *to, u64 size)
-{
-	int result = 0;
-	u64 length;
-
-	down_read(&vm->slots_lock);
-	for (; size && !result; guest += length, to += length, size -= length) {
-		struct slot *slot = piece(vm, guest, size, &length);
-
-		if (!slot) {
-			result = MEMORY_DEVICE;
-			break;
-		}
-		if (copy_from_user(to, (void __user *)(slot->user + (guest - slot->guest)), length))
-			result = -EFAULT;
-	}
-	up_read(&vm->slots_lock);
-	return result;
+	return (void __user *)(slot->user + (guest - slot->guest));
 }
 
 static void note_written(struct vm *vm, struct slot *slot, u64 guest, u64 size)
 {
 	if (!slot->dirty)
 		return;
-	mutex_lock(&vm->map_lock);
+	guard(mutex)(&vm->map_lock);
 	dirty_mark(slot, guest, size);
-	mutex_unlock(&vm->map_lock);
+}
+
+static int transfer(struct vm *vm, u64 guest, void *data, u64 size, bool write)
+{
+	u64 length;
+
+	guard(rwsem_read)(&vm->slots_lock);
+	for (; size; guest += length, data += length, size -= length) {
+		struct slot *slot = slot_find(&vm->slots, guest);
+
+		if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
+			return MEMORY_DEVICE;
+		length = min(size, slot->guest + slot->size - guest);
+		if (write ? copy_to_user(user_at(slot, guest), data, length)
+		          : copy_from_user(data, user_at(slot, guest), length))
+			return -EFAULT;
+		if (write)
+			note_written(vm, slot, guest, length);
+	}
+	return 0;
+}
+
+int memory_read(struct vm *vm, u64 guest, void *to, u64 size)
+{
+	return transfer(vm, guest, to, size, false);
 }
 
 int memory_write(struct vm *vm, u64 guest, const void *from, u64 size)
 {
-	int result = 0;
-	u64 length;
-
-	down_read(&vm->slots_lock);
-	for (; size && !result; guest += length, from += length, size -= length) {
-		struct slot *slot = piece(vm, guest, size, &length);
-
-		if (!slot || (slot->flags & KVM_MEM_READONLY)) {
-			result = MEMORY_DEVICE;
-			break;
-		}
-		if (copy_to_user((void __user *)(slot->user + (guest - slot->guest)), from, length))
-			result = -EFAULT;
-		else
-			note_written(vm, slot, guest, length);
-	}
-	up_read(&vm->slots_lock);
-	return result;
+	return transfer(vm, guest, (void *)from, size, true);
 }
 
 /* Exchanges in the VMM's memory: 0, -EAGAIN when it had something else, -EFAULT. */
@@ -316,18 +295,16 @@ fault:
 int memory_exchange(struct vm *vm, u64 guest, u64 *expected, u64 value, unsigned int size)
 {
 	struct slot *slot;
-	int result = MEMORY_DEVICE;
+	int error;
 
 	if (guest % size)
 		return -EINVAL;
-	down_read(&vm->slots_lock);
+	guard(rwsem_read)(&vm->slots_lock);
 	slot = slot_find(&vm->slots, guest);
-	if (slot && !(slot->flags & KVM_MEM_READONLY)) {
-		result = exchange((void __user *)(slot->user + (guest - slot->guest)), expected,
-		                  value, size);
-		if (result == 0)
-			note_written(vm, slot, guest, size);
-	}
-	up_read(&vm->slots_lock);
-	return result;
+	if (!slot || (slot->flags & KVM_MEM_READONLY))
+		return MEMORY_DEVICE;
+	error = exchange(user_at(slot, guest), expected, value, size);
+	if (!error)
+		note_written(vm, slot, guest, size);
+	return error;
 }

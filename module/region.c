@@ -3,31 +3,27 @@
  * KVM_SET_USER_MEMORY_REGION.  A slot that changes is first out of the table, so that no fault
  * finds it, then out of the guest, and only then gone.
  */
+#include <linux/bitmap.h>
 #include <linux/slab.h>
 
 #include "module/vm.h"
 
 static int new_bitmap(struct guest_slot *slot, bool all_set)
 {
-	u64 words = slot_dirty_words(&slot->slot), rest = slot_pages(&slot->slot) % 64;
-	u64 *dirty = kvcalloc(words, sizeof(u64), GFP_KERNEL_ACCOUNT);
+	u64 *dirty = kvcalloc(slot_dirty_words(&slot->slot), sizeof(u64), GFP_KERNEL_ACCOUNT);
 
 	if (!dirty)
 		return -ENOMEM;
-	if (all_set) {
-		memset(dirty, 0xff, words * sizeof(u64));
-		if (rest)
-			dirty[words - 1] = (1ull << rest) - 1;
-	}
+	if (all_set)
+		bitmap_set((unsigned long *)dirty, 0, slot_pages(&slot->slot));
 	slot->slot.dirty = dirty;
 	return 0;
 }
 
-static void take_from_guest(struct vm *vm, struct slot *slot)
+static void change(struct vm *vm, const struct slot *slot, enum sill_change change)
 {
-	mutex_lock(&vm->map_lock);
-	memory_change(vm, slot->guest, slot->size, SILL_CHANGE_UNMAP);
-	mutex_unlock(&vm->map_lock);
+	guard(mutex)(&vm->map_lock);
+	memory_change(vm, slot->guest, slot->size, change);
 }
 
 static void free_slot(struct guest_slot *slot)
@@ -70,7 +66,7 @@ free:
 	return error;
 }
 
-/* The dirty log of a slot begins or ends. */
+/* The dirty log of a slot begins or ends.  Nobody looks at it: slots_lock is held for writing. */
 static int set_flags(struct vm *vm, struct guest_slot *slot, u32 flags)
 {
 	u64 *bitmap = slot->slot.dirty;
@@ -80,57 +76,42 @@ static int set_flags(struct vm *vm, struct guest_slot *slot, u32 flags)
 		error = new_bitmap(slot, vm->dirty_initially_set);
 		if (error)
 			return error;
-		slot->slot.flags = flags;
 		/* What is all set already may be written until it is cleared. */
-		if (!vm->dirty_initially_set) {
-			mutex_lock(&vm->map_lock);
-			memory_change(vm, slot->slot.guest, slot->slot.size, SILL_CHANGE_SPLIT);
-			mutex_unlock(&vm->map_lock);
-		}
-		return 0;
+		if (!vm->dirty_initially_set)
+			change(vm, &slot->slot, SILL_CHANGE_SPLIT);
+	} else {
+		/* Unmapped, it comes back in large pages. */
+		change(vm, &slot->slot, SILL_CHANGE_UNMAP);
+		slot->slot.dirty = NULL;
+		kvfree(bitmap);
 	}
-	/* Unmapped, it comes back in large pages. */
-	mutex_lock(&vm->map_lock);
-	memory_change(vm, slot->slot.guest, slot->slot.size, SILL_CHANGE_UNMAP);
-	slot->slot.dirty = NULL;
 	slot->slot.flags = flags;
-	mutex_unlock(&vm->map_lock);
-	kvfree(bitmap);
 	return 0;
 }
 
 int region_set(struct vm *vm, const struct kvm_userspace_memory_region *region)
 {
 	struct slot *old;
-	int error = 0;
+	int plan;
 
-	down_write(&vm->slots_lock);
-	switch (slot_plan(&vm->slots, region, &old)) {
+	guard(rwsem_write)(&vm->slots_lock);
+	plan = slot_plan(&vm->slots, region, &old);
+	switch (plan) {
 	case SLOT_NOTHING:
-		break;
+		return 0;
 	case SLOT_CREATE:
-		error = create(vm, region);
-		break;
+		return create(vm, region);
 	case SLOT_MOVE:
 	case SLOT_DELETE:
 		slot_remove(&vm->slots, old);
-		take_from_guest(vm, old);
+		change(vm, old, SILL_CHANGE_UNMAP);
 		free_slot(container_of(old, struct guest_slot, slot));
-		if (region->memory_size)
-			error = create(vm, region);
-		break;
+		return region->memory_size ? create(vm, region) : 0;
 	case SLOT_FLAGS:
-		error = set_flags(vm, container_of(old, struct guest_slot, slot), region->flags);
-		break;
-	case -EEXIST:
-		error = -EEXIST;
-		break;
+		return set_flags(vm, container_of(old, struct guest_slot, slot), region->flags);
 	default:
-		error = -EINVAL;
-		break;
+		return plan == -EEXIST ? plan : -EINVAL;
 	}
-	up_write(&vm->slots_lock);
-	return error;
 }
 
 /* At the end of a machine, whose session is gone. */

@@ -144,29 +144,3 @@ unsigned int slot_level(const struct slot *slot, uint64_t guest, unsigned int le
 	}
 	return level;
 }
-
-uint64_t slot_run(const uint64_t *words, uint64_t count, uint64_t *at)
-{
-	uint64_t bit = *at, end;
-
-	for (; bit < count * 64; bit = (bit / 64 + 1) * 64) {
-		uint64_t word = words[bit / 64] >> (bit % 64);
-
-		if (word != 0) {
-			bit += __builtin_ctzll(word);
-			break;
-		}
-	}
-	if (bit >= count * 64)
-		return 0;
-	for (end = bit + 1; end < count * 64; end++) {
-		if (end % 64 == 0 && words[end / 64] == ~UINT64_C(0)) {
-			end += 63;
-			continue;
-		}
-		if ((words[end / 64] >> (end % 64) & 1) == 0)
-			break;
-	}
-	*at = bit;
-	return end - bit;
-}

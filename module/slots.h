@@ -68,10 +68,4 @@ static inline uint64_t slot_dirty_words(const struct slot *slot)
  */
 unsigned int slot_level(const struct slot *slot, uint64_t guest, unsigned int level);
 
-/*
- * The next run of set bits in words[0, count), from bit *at on: sets *at to its first bit and
- * returns its length; 0 when there is none.
- */
-uint64_t slot_run(const uint64_t *words, uint64_t count, uint64_t *at);
-
 #endif

@@ -139,36 +139,6 @@ TEST(a_large_page_lies_inside_its_slot_and_is_aligned_alike)
 	assert_int_equal(slot_level(&slot, 0x7fffffff, 2), 2);
 }
 
-TEST(runs_of_bits_are_what_a_slow_look_finds)
-{
-	uint64_t words[5], at;
-	unsigned int turn, i;
-
-	srand(7);
-	for (turn = 0; turn < 20000; turn++) {
-		unsigned int found = 0, set_bits = 0;
-		uint64_t length;
-
-		for (i = 0; i < 5; i++)
-			words[i] = rand() % 3 == 0   ? 0
-			           : rand() % 3 == 0 ? UINT64_MAX
-			                             : (uint64_t)rand() << (rand() % 40);
-		for (i = 0; i < 320; i++)
-			set_bits += (unsigned int)(words[i / 64] >> (i % 64) & 1);
-		for (at = 0; (length = slot_run(words, 5, &at)) != 0; at += length) {
-			assert_true(at + length <= 320);
-			/* It begins and ends where bits change. */
-			assert_true(at == 0 || !(words[(at - 1) / 64] >> ((at - 1) % 64) & 1));
-			assert_true(at + length == 320 ||
-			            !(words[(at + length) / 64] >> ((at + length) % 64) & 1));
-			for (i = 0; i < length; i++)
-				assert_true(words[(at + i) / 64] >> ((at + i) % 64) & 1);
-			found += (unsigned int)length;
-		}
-		assert_int_equal(found, set_bits);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,7 +148,6 @@ int main(void)
 		cmocka_unit_test_setup(what_makes_no_sense_is_refused, empty),
 		cmocka_unit_test_setup(a_full_table_says_so, empty),
 		CASE(a_large_page_lies_inside_its_slot_and_is_aligned_alike),
-		CASE(runs_of_bits_are_what_a_slow_look_finds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

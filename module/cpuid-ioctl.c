@@ -64,11 +64,13 @@ int cpuid_get_emulated(struct kvm_cpuid2 __user *to)
 	return put_user(0, &to->nent) ? -EFAULT : 0;
 }
 
-static int take(struct vcpu *vcpu, const struct kvm_cpuid_entry2 *entries, u32 count)
+/* Takes the entries over, which are freed. */
+static int take(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 count)
 {
 	const struct kvm_cpuid_entry2 *entry;
 	int error = cpuid_set(&vcpu->cpuid, entries, count);
 
+	kvfree(entries);
 	if (error)
 		return error;
 	entry = cpuid_find(&vcpu->cpuid, 0x80000001, 0);
@@ -81,18 +83,13 @@ int cpuid_put(struct vcpu *vcpu, struct kvm_cpuid2 __user *from)
 {
 	struct kvm_cpuid_entry2 *entries;
 	u32 count;
-	int error;
 
 	if (get_user(count, &from->nent))
 		return -EFAULT;
 	if (count > CPUID_ENTRIES_MAX)
 		return -E2BIG;
 	entries = vmemdup_user(from->entries, array_size(count, sizeof(*entries)));
-	if (IS_ERR(entries))
-		return PTR_ERR(entries);
-	error = take(vcpu, entries, count);
-	kvfree(entries);
-	return error;
+	return IS_ERR(entries) ? PTR_ERR(entries) : take(vcpu, entries, count);
 }
 
 /* KVM_SET_CPUID: entries without an index. */
@@ -101,7 +98,6 @@ int cpuid_put_old(struct vcpu *vcpu, struct kvm_cpuid __user *from)
 	struct kvm_cpuid_entry2 *entries;
 	struct kvm_cpuid_entry old;
 	u32 count, i;
-	int error = 0;
 
 	if (get_user(count, &from->nent))
 		return -EFAULT;
@@ -110,21 +106,18 @@ int cpuid_put_old(struct vcpu *vcpu, struct kvm_cpuid __user *from)
 	entries = kvcalloc(count, sizeof(*entries), GFP_KERNEL);
 	if (!entries)
 		return -ENOMEM;
-	for (i = 0; i < count && !error; i++) {
-		if (copy_from_user(&old, &from->entries[i], sizeof(old)))
-			error = -EFAULT;
-		entries[i] = (struct kvm_cpuid_entry2){
-			.function = old.function,
-			.eax = old.eax,
-			.ebx = old.ebx,
-			.ecx = old.ecx,
-			.edx = old.edx,
-		};
+	for (i = 0; i < count; i++) {
+		if (copy_from_user(&old, &from->entries[i], sizeof(old))) {
+			kvfree(entries);
+			return -EFAULT;
+		}
+		entries[i].function = old.function;
+		entries[i].eax = old.eax;
+		entries[i].ebx = old.ebx;
+		entries[i].ecx = old.ecx;
+		entries[i].edx = old.edx;
 	}
-	if (!error)
-		error = take(vcpu, entries, count);
-	kvfree(entries);
-	return error;
+	return take(vcpu, entries, count);
 }
 
 int cpuid_get(struct vcpu *vcpu, struct kvm_cpuid2 __user *to)

@@ -125,34 +125,29 @@ static struct kvm_cpuid_entry2 *add(struct out *out, uint32_t leaf, uint32_t ind
 /* Leaf Dh: the state that Linux keeps, component for component. */
 static void add_xsave(const struct cpuid_host *host, struct out *out)
 {
-	struct kvm_cpuid_entry2 *entry;
+	const uint32_t indexed = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	struct kvm_cpuid_entry2 *first = add(out, 0xd, 0, indexed), *entry;
 	struct cpuid_result result;
 	uint32_t size = 512 + 64, i;
 
-	entry = add(out, 0xd, 0, KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
-	entry->eax = (uint32_t)host->xcr0;
-	entry->edx = (uint32_t)(host->xcr0 >> 32);
-	for (i = 2; i < 63; i++) {
-		if (!(host->xcr0 >> i & 1))
-			continue;
-		host->read(0xd, i, &result);
-		if (result.ebx + result.eax > size)
-			size = result.ebx + result.eax;
-	}
-	entry->ebx = entry->ecx = size;
 	host->read(0xd, 1, &result);
-	entry = add(out, 0xd, 1, KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
+	entry = add(out, 0xd, 1, indexed);
 	entry->eax = result.eax & LEAFD1_EAX;
 	for (i = 2; i < 63; i++) {
 		if (!(host->xcr0 >> i & 1))
 			continue;
 		host->read(0xd, i, &result);
-		entry = add(out, 0xd, i, KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
+		entry = add(out, 0xd, i, indexed);
 		entry->eax = result.eax;
 		entry->ebx = result.ebx;
 		/* Whether it is aligned in the compacted format. */
 		entry->ecx = result.ecx & 2;
+		if (result.ebx + result.eax > size)
+			size = result.ebx + result.eax;
 	}
+	first->eax = (uint32_t)host->xcr0;
+	first->edx = (uint32_t)(host->xcr0 >> 32);
+	first->ebx = first->ecx = size;
 }
 
 /* What depends on more than bits. */

@@ -12,85 +12,59 @@
 #include "module/devices.h"
 #include "module/vm.h"
 
-static long get_info(void *buffer, void __user *user)
+/*
+ * What the hypervisor or the module says goes to `buffer`, a piece of memory for the former writes
+ * to physical addresses.  Bytes of it that are for `*to`, which is where the program wants it; or
+ * -errno.
+ */
+static s64 ask(unsigned int command, void *buffer, void __user **to)
 {
-	struct sill_info *info = buffer;
-	s64 result;
-
-	result =
-		hypercall_errno(hypercall(SILL_CALL_INFO, virt_to_phys(info), sizeof(*info), 0, 0));
-	if (result < 0)
-		return result;
-	return copy_to_user(user, info, sizeof(*info)) ? -EFAULT : 0;
-}
-
-static long get_log(void *buffer, struct sill_log_text __user *user)
-{
+	struct sill_cpu_stats __user *of_cpu = *to;
+	struct sill_module_stats *module = buffer;
 	struct sill_log_text *log = buffer;
-	s64 length;
-
-	if (copy_from_user(&log->log, &user->log, sizeof(log->log)))
-		return -EFAULT;
-	length = hypercall_errno(hypercall(SILL_CALL_LOG, virt_to_phys(log), sizeof(*log), 0, 0));
-	if (length < 0)
-		return length;
-	length = min_t(s64, length, SILL_LOG_TEXT);
-	return copy_to_user(user, log, sizeof(log->log) + length) ? -EFAULT : 0;
-}
-
-static long get_stats(void *buffer, struct sill_cpu_stats __user *user)
-{
-	struct sill_stats *stats = buffer;
+	u64 physical = virt_to_phys(buffer);
 	s64 result;
 	u32 cpu;
 
-	if (get_user(cpu, &user->cpu))
-		return -EFAULT;
-	result = hypercall_errno(
-		hypercall(SILL_CALL_STATS, cpu, virt_to_phys(stats), sizeof(*stats), 0));
-	if (result < 0)
-		return result;
-	return copy_to_user(&user->stats, stats, sizeof(*stats)) ? -EFAULT : 0;
-}
-
-static long get_module(void __user *user)
-{
-	struct sill_module_stats stats = { .machines = vm_total(),
-		                           .donations = control_donations() };
-
-	return copy_to_user(user, &stats, sizeof(stats)) ? -EFAULT : 0;
+	switch (command) {
+	case SILL_GET_INFO:
+		result = hypercall(SILL_CALL_INFO, physical, sizeof(struct sill_info), 0, 0);
+		return result < 0 ? hypercall_errno(result) : sizeof(struct sill_info);
+	case SILL_GET_LOG:
+		if (copy_from_user(&log->log, *to, sizeof(log->log)))
+			return -EFAULT;
+		result = hypercall(SILL_CALL_LOG, physical, sizeof(*log), 0, 0);
+		return result < 0 ? hypercall_errno(result)
+		                  : sizeof(log->log) + min_t(s64, result, SILL_LOG_TEXT);
+	case SILL_GET_STATS:
+		if (get_user(cpu, &of_cpu->cpu))
+			return -EFAULT;
+		*to = &of_cpu->stats;
+		result = hypercall(SILL_CALL_STATS, cpu, physical, sizeof(struct sill_stats), 0);
+		return result < 0 ? hypercall_errno(result) : sizeof(struct sill_stats);
+	case SILL_GET_MODULE:
+		module->machines = vm_total();
+		module->donations = control_donations();
+		return sizeof(*module);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static long device_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	void __user *user = (void __user *)argument;
-	/*
-	 * The hypervisor writes to physical addresses: one piece, zeroed, as it writes what fits.
-	 */
+	/* Zeroed, as the hypervisor writes what fits. */
 	void *buffer = kzalloc(sizeof(struct sill_log_text), GFP_KERNEL);
-	long result;
+	s64 size;
 
 	if (!buffer)
 		return -ENOMEM;
-	switch (command) {
-	case SILL_GET_INFO:
-		result = get_info(buffer, user);
-		break;
-	case SILL_GET_LOG:
-		result = get_log(buffer, user);
-		break;
-	case SILL_GET_STATS:
-		result = get_stats(buffer, user);
-		break;
-	case SILL_GET_MODULE:
-		result = get_module(user);
-		break;
-	default:
-		result = -ENOTTY;
-		break;
-	}
+	size = ask(command, buffer, &user);
+	if (size >= 0)
+		size = copy_to_user(user, buffer, size) ? -EFAULT : 0;
 	kfree(buffer);
-	return result;
+	return size;
 }
 
 static const struct file_operations operations = {

@@ -341,25 +341,25 @@ static int on_debug_register(struct vcpu *vcpu)
 static int on_control_register(struct vcpu *vcpu)
 {
 	struct sill_vcpu *state = vcpu->state;
-	struct insn insn;
+	const struct insn *insn;
 	u32 before = state->tpr;
 	u64 value;
 	int result;
 
 	if (state->info[0] != 8)
 		return unexpected(vcpu, SILL_RUN_CR);
-	result = guest_decode(vcpu, &insn);
-	if (result <= 0)
-		return result == -EINVAL ? exit_emulation_error(vcpu) : result ? result : 1;
-	if (insn.op != INSN_MOV_CR)
+	insn = exit_decode(vcpu, &result);
+	if (!insn)
+		return result;
+	if (insn->op != INSN_MOV_CR)
 		return exit_emulation_error(vcpu);
-	value = state->gpr[insn.rm];
+	value = state->gpr[insn->rm];
 	if (value & ~15ull)
 		return general_protection(vcpu);
 	state->tpr = value;
 	if (vcpu->irq)
 		irqchip_store_tpr(vcpu);
-	result = advance(vcpu, insn.length);
+	result = advance(vcpu, insn->length);
 	if (result <= 0 || vcpu->irq || value >= before)
 		return result;
 	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;

@@ -6,6 +6,7 @@
 #include "module/io.h"
 
 #include <linux/eventfd.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 
 #include "module/versions.h"
@@ -31,7 +32,8 @@ struct write_zone {
 
 void io_create(struct vm *vm)
 {
-	rwlock_init(&vm->io_lock);
+	mutex_init(&vm->watches_lock);
+	spin_lock_init(&vm->ring_lock);
 	INIT_LIST_HEAD(&vm->watches);
 	INIT_LIST_HEAD(&vm->zones);
 }
@@ -71,19 +73,30 @@ static bool signal_watch(struct vm *vm, enum io_space space, u64 address, const 
                          unsigned int size)
 {
 	struct watch *watch;
-	bool found = false;
 
-	read_lock(&vm->io_lock);
-	list_for_each_entry(watch, &vm->watches, link)
+	guard(rcu)();
+	list_for_each_entry_rcu(watch, &vm->watches, link)
 	{
-		if (!is_watched(watch, space, address, data, size))
-			continue;
-		versions_eventfd_signal(watch->event);
-		found = true;
-		break;
+		if (is_watched(watch, space, address, data, size)) {
+			versions_eventfd_signal(watch->event);
+			return true;
+		}
 	}
-	read_unlock(&vm->io_lock);
-	return found;
+	return false;
+}
+
+/* With ring_lock: is it in a zone? */
+static bool is_coalesced(struct vm *vm, enum io_space space, u64 address, unsigned int size)
+{
+	struct write_zone *zone;
+
+	list_for_each_entry(zone, &vm->zones, link)
+	{
+		if (zone->space == space && address >= zone->address &&
+		    address + size <= zone->address + zone->size)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -95,33 +108,24 @@ static bool coalesce(struct vm *vm, enum io_space space, u64 address, const void
 {
 	struct kvm_coalesced_mmio_ring *ring = page_address(vm->coalesced);
 	const u32 length = KVM_COALESCED_MMIO_MAX;
-	struct write_zone *zone;
-	bool done = false;
+	struct kvm_coalesced_mmio *entry;
 	u32 last;
 
 	if (list_empty(&vm->zones))
 		return false;
-	write_lock(&vm->io_lock);
-	list_for_each_entry(zone, &vm->zones, link)
-	{
-		if (zone->space != space || address < zone->address ||
-		    address + size > zone->address + zone->size)
-			continue;
-		/* The VMM shares the ring: its numbers are read once and bounded. */
-		last = READ_ONCE(ring->last) % length;
-		if ((last + 1) % length == READ_ONCE(ring->first) % length)
-			break;
-		ring->coalesced_mmio[last].phys_addr = address;
-		ring->coalesced_mmio[last].len = size;
-		memcpy(ring->coalesced_mmio[last].data, data, size);
-		ring->coalesced_mmio[last].pio = space == IO_PORT;
-		smp_wmb();
-		WRITE_ONCE(ring->last, (last + 1) % length);
-		done = true;
-		break;
-	}
-	write_unlock(&vm->io_lock);
-	return done;
+	guard(spinlock)(&vm->ring_lock);
+	/* The VMM shares the ring: its numbers are read once and bounded. */
+	last = READ_ONCE(ring->last) % length;
+	if (!is_coalesced(vm, space, address, size) ||
+	    (last + 1) % length == READ_ONCE(ring->first) % length)
+		return false;
+	entry = &ring->coalesced_mmio[last];
+	entry->phys_addr = address;
+	entry->len = size;
+	memcpy(entry->data, data, size);
+	entry->pio = space == IO_PORT;
+	smp_store_release(&ring->last, (last + 1) % length);
+	return true;
 }
 
 bool io_read(struct vcpu *vcpu, enum io_space space, u64 address, void *data, unsigned int size)
@@ -151,43 +155,36 @@ static int add_watch(struct vm *vm, struct watch *new)
 {
 	struct watch *watch;
 	unsigned int count = 0;
-	int error = 0;
 
-	write_lock(&vm->io_lock);
+	guard(mutex)(&vm->watches_lock);
 	list_for_each_entry(watch, &vm->watches, link)
 	{
-		count++;
 		if (clashes(watch, new))
-			error = -EEXIST;
+			return -EEXIST;
+		if (++count == WATCHES_MAX)
+			return -ENOSPC;
 	}
-	if (count >= WATCHES_MAX)
-		error = -ENOSPC;
-	if (!error)
-		list_add_tail(&new->link, &vm->watches);
-	write_unlock(&vm->io_lock);
-	return error;
+	list_add_tail_rcu(&new->link, &vm->watches);
+	return 0;
 }
 
 static int remove_watch(struct vm *vm, const struct watch *like)
 {
-	struct watch *watch, *found = NULL;
+	struct watch *watch;
 
-	write_lock(&vm->io_lock);
+	guard(mutex)(&vm->watches_lock);
 	list_for_each_entry(watch, &vm->watches, link)
 	{
 		if (watch->event == like->event && watch->space == like->space &&
 		    watch->address == like->address && watch->length == like->length &&
 		    watch->has_match == like->has_match && watch->match == like->match) {
-			found = watch;
-			list_del(&watch->link);
-			break;
+			list_del_rcu(&watch->link);
+			synchronize_rcu_expedited();
+			free_watch(watch);
+			return 0;
 		}
 	}
-	write_unlock(&vm->io_lock);
-	if (!found)
-		return -ENOENT;
-	free_watch(found);
-	return 0;
+	return -ENOENT;
 }
 
 int io_set_watch(struct vm *vm, const struct kvm_ioeventfd *argument)
@@ -198,11 +195,9 @@ int io_set_watch(struct vm *vm, const struct kvm_ioeventfd *argument)
 	int error;
 
 	if (argument->flags & ~known || argument->len > 8 ||
-	    (argument->len && !is_power_of_2(argument->len)))
-		return -EINVAL;
-	if (argument->addr + argument->len < argument->addr)
-		return -EINVAL;
-	if (!argument->len && (argument->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
+	    (argument->len && !is_power_of_2(argument->len)) ||
+	    argument->addr + argument->len < argument->addr ||
+	    (!argument->len && (argument->flags & KVM_IOEVENTFD_FLAG_DATAMATCH)))
 		return -EINVAL;
 	watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
 	if (!watch)
@@ -218,51 +213,51 @@ int io_set_watch(struct vm *vm, const struct kvm_ioeventfd *argument)
 		kfree(watch);
 		return error;
 	}
-	if (argument->flags & KVM_IOEVENTFD_FLAG_DEASSIGN) {
-		error = remove_watch(vm, watch);
-		free_watch(watch);
-		return error;
-	}
-	error = add_watch(vm, watch);
-	if (error)
+	error = argument->flags & KVM_IOEVENTFD_FLAG_DEASSIGN ? remove_watch(vm, watch)
+	                                                      : add_watch(vm, watch);
+	if (error || argument->flags & KVM_IOEVENTFD_FLAG_DEASSIGN)
 		free_watch(watch);
 	return error;
 }
 
 /* KVM_REGISTER_COALESCED_MMIO, KVM_UNREGISTER_COALESCED_MMIO */
+
+static int add_zone(struct vm *vm, const struct write_zone *like)
+{
+	struct write_zone *zone, *new = kmemdup(like, sizeof(*like), GFP_KERNEL_ACCOUNT);
+	unsigned int count = 0;
+
+	if (!new)
+		return -ENOMEM;
+	guard(spinlock)(&vm->ring_lock);
+	list_for_each_entry(zone, &vm->zones, link) count++;
+	if (count >= ZONES_MAX) {
+		kfree(new);
+		return -ENOSPC;
+	}
+	list_add_tail(&new->link, &vm->zones);
+	return 0;
+}
+
 int io_set_zone(struct vm *vm, const struct kvm_coalesced_mmio_zone *argument, bool add)
 {
-	struct write_zone *zone, *next, *new = NULL;
-	unsigned int count = 0;
-	int error = 0;
+	const struct write_zone like = { .space = argument->pio ? IO_PORT : IO_MEMORY,
+		                         .address = argument->addr,
+		                         .size = argument->size };
+	struct write_zone *zone, *next;
 
 	if (argument->pio > 1)
 		return -EINVAL;
-	if (add) {
-		new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
-		if (!new)
-			return -ENOMEM;
-		new->space = argument->pio ? IO_PORT : IO_MEMORY;
-		new->address = argument->addr;
-		new->size = argument->size;
-	}
-	write_lock(&vm->io_lock);
+	if (add)
+		return add_zone(vm, &like);
+	guard(spinlock)(&vm->ring_lock);
 	list_for_each_entry_safe(zone, next, &vm->zones, link)
 	{
-		count++;
-		if (!add && zone->space == (argument->pio ? IO_PORT : IO_MEMORY) &&
-		    zone->address >= argument->addr &&
-		    zone->address + zone->size <= argument->addr + argument->size) {
+		if (zone->space == like.space && zone->address >= like.address &&
+		    zone->address + zone->size <= like.address + like.size) {
 			list_del(&zone->link);
 			kfree(zone);
 		}
 	}
-	if (add && count >= ZONES_MAX)
-		error = -ENOSPC;
-	else if (add)
-		list_add_tail(&new->link, &vm->zones);
-	write_unlock(&vm->io_lock);
-	if (error)
-		kfree(new);
-	return error;
+	return 0;
 }

@@ -60,7 +60,8 @@ struct vm {
 	u64 tsc_written_at; /* processor's counter then */
 	u64 wall_clock;     /* MSR_KVM_WALL_CLOCK */
 
-	rwlock_t io_lock; /* guards ioeventfds, zones, and the ring */
+	struct mutex watches_lock; /* for changes of ioeventfds, which are looked at under RCU */
+	spinlock_t ring_lock;      /* guards zones, and the ring */
 	struct list_head watches, zones;
 
 	struct irqchip

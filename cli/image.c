@@ -83,7 +83,8 @@ static struct source_options source_options(const struct cli_call *call)
 }
 
 static int open_chain(const struct cli_call *call, const struct source_places *places,
-                      struct source **ret, struct error *err)
+                      const struct source_identity *expected, struct source **ret,
+                      struct error *err)
 {
 	const struct chain_options options = {
 		.source = source_options(call),
@@ -94,14 +95,23 @@ static int open_chain(const struct cli_call *call, const struct source_places *p
 		.arg = (void *)call,
 	};
 
-	return chain_open(places->at, places->n, &options, NULL, ret, err);
+	return chain_open(places->at, places->n, &options, expected, ret, err);
 }
 
 /* Parents come from the same servers as their children: the same certificates and passwords. */
 static int open_parent(void *arg, const struct source_places *places, struct source **ret,
                        struct error *err)
 {
-	return open_chain(arg, places, ret, err);
+	return open_chain(arg, places, NULL, ret, err);
+}
+
+/* What an index names by digest comes from where the index does. */
+static int open_beside(void *arg, const struct source_places *places,
+                       const struct source_identity *identity,
+                       bool metadata __attribute__((unused)), struct source **ret,
+                       struct error *err)
+{
+	return open_chain(arg, places, identity, ret, err);
 }
 
 int cli_places(const struct cli_call *call, const char *url, const char *option,
@@ -131,6 +141,7 @@ int cli_image_open_at(const struct cli_call *call, const struct source_places *p
 		.places = *places,
 		.parents = *parents,
 		.open_parent = open_parent,
+		.open_beside = open_beside,
 		.warn = warn ? say : NULL,
 		.arg = (void *)call,
 	};
@@ -138,7 +149,7 @@ int cli_image_open_at(const struct cli_call *call, const struct source_places *p
 	int r = image_format_parse(format, &options.format, err);
 
 	if (r == 0)
-		r = open_chain(call, places, &file, err);
+		r = open_chain(call, places, NULL, &file, err);
 	if (r == 0)
 		r = image_open(file, &options, ret, err);
 	if (r == 0)

@@ -17,10 +17,10 @@
 		.name = "NAME", .repeat = true, .type = CLI_MACHINE, .help = "The machines" \
 	}
 
-#define ARGUMENT_FILE_IMAGE                                              \
-	{                                                                \
-		.name = "IMAGE", .type = CLI_IMAGE,                      \
-		.help = "Path or URL of a raw, VHD, VHDX or qcow2 image" \
+#define ARGUMENT_FILE_IMAGE                                                     \
+	{                                                                       \
+		.name = "IMAGE", .type = CLI_IMAGE,                             \
+		.help = "Path or URL of a raw, VHD, VHDX, qcow2 or index image" \
 	}
 
 #define ARGUMENT_FAR_IMAGE                                                   \
@@ -48,7 +48,7 @@
 #define OPTION_FORMAT                                                                       \
 	{                                                                                   \
 		.name = "format", .type = CLI_CHOICE, .value = "FORMAT",                    \
-		.choices = { "auto", "raw", "vhd", "vpc", "vhdx", "qcow2" },                \
+		.choices = { "auto", "raw", "vhd", "vpc", "vhdx", "qcow2", "index" },       \
 		.help = "Take the image for this format instead of looking at its content", \
 	}
 

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -14,34 +13,12 @@
 #include "base/bits.h"
 #include "cli/cli.h"
 #include "cli/image.h"
+#include "cli/interrupts.h"
 #include "cli/options.h"
 #include "cli/qemu-image.h"
 #include "disk/format/convert.h"
 #include "util/progress.h"
 #include "util/text.h"
-
-static volatile sig_atomic_t interrupted;
-
-/* The first one lets the conversion end and clean up; the second one kills. */
-static void interrupt(int sig __attribute__((unused)))
-{
-	interrupted = 1;
-}
-
-static void catch_interrupts(void)
-{
-	const struct sigaction action = { .sa_handler = interrupt,
-		                          .sa_flags = (int)SA_RESETHAND | SA_RESTART };
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
-static bool show_progress(void *arg, uint64_t done, uint64_t total)
-{
-	progress_update(arg, done, total);
-	return !interrupted;
-}
 
 /* The format that the name of the new file stands for; the person may always say another. */
 static const char *format_of_name(const char *path)
@@ -121,7 +98,7 @@ static int convert(const struct cli_call *call, struct image *image, enum image_
 		.azure = cli_given(call, "azure"),
 		.compress = cli_given(call, "compress"),
 		.force = cli_given(call, "force"),
-		.progress = show_progress,
+		.progress = cli_show_progress,
 		.arg = &progress,
 	};
 	struct convert_result result;
@@ -137,7 +114,7 @@ static int convert(const struct cli_call *call, struct image *image, enum image_
 	}
 	if (r < 0)
 		return r;
-	catch_interrupts();
+	cli_catch_interrupts();
 	progress_start(&progress, stderr, "converting");
 	if (format == IMAGE_RAW || format == IMAGE_VHD)
 		r = image_convert(image, path, &options, &result, err);
@@ -210,7 +187,7 @@ const struct cli_verb verb_convert = {
 	             { .name = "from",
 	               .type = CLI_CHOICE,
 	               .value = "FORMAT",
-	               .choices = { "auto", "raw", "vhd", "vpc", "vhdx", "qcow2" },
+	               .choices = { "auto", "raw", "vhd", "vpc", "vhdx", "qcow2", "index" },
 	               .help = "Take IMAGE for this format instead of looking at its content" },
 	             { .name = "source-parent",
 	               .repeat = true,

@@ -14,8 +14,7 @@
 #include "disk/trace.h"
 #include "util/text.h"
 
-#define TRACE_NAME "trace"
-#define ASK_MS     10000
+#define ASK_MS 10000
 
 static int open_dir(const struct near_disk *near, int *ret, struct error *err)
 {

@@ -27,6 +27,7 @@
 	X(disk_fill) \
 	X(disk_verify) \
 	X(convert) \
+	X(pack) \
 	X(trace_export) \
 	X(trace_import)
 /* clang-format on */

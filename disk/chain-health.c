@@ -11,7 +11,8 @@
  * While a reader waits with no source to ask the backoff ends after BACKOFF_WAITED at the latest.
  * A server that said when to come back (Retry-After) is not asked before.
  *
- * A source that is another file or another version than the chain's is aside, for ever.
+ * A source that is another file or another version than the chain's is aside, for ever; and so is
+ * one whose bytes were wrong time and again, unless it is the last.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@
 #define USUAL_SAMPLES  16 /* fewer tell nothing */
 #define PATIENCE_LEAST (1 * NS_PER_SEC)
 #define PATIENCE_TIMES 8
+#define BLAMED_MOST    3 /* wrong bytes so many times put a source aside while another is there */
 
 const char *link_state_name(enum link_state state)
 {
@@ -209,6 +211,38 @@ void link_failed(struct chain_link *link, enum attempt_kind kind, uint64_t off,
 	if (!was_failing)
 		link_say(link, err->text);
 	pthread_cond_signal(&link->chain->keep);
+}
+
+/* Somebody else than `link` may still have the file. */
+static bool has_another(const struct chain_link *link)
+{
+	const struct chain *chain = link->chain;
+
+	for (size_t i = 0; i < chain->n; i++)
+		if (&chain->links[i] != link && chain->links[i].state != LINK_ASIDE)
+			return true;
+	return false;
+}
+
+void chain_blame(struct source *src, uint64_t off, uint64_t len __attribute__((unused)),
+                 uint64_t served, const struct error *why)
+{
+	struct chain *chain = container_of(src, struct chain, src);
+
+	pthread_mutex_lock(&chain->lock);
+	for (size_t i = 0; i < chain->n; i++) {
+		struct chain_link *link = &chain->links[i];
+		struct error said;
+
+		if (!(served & link_bit(link)))
+			continue;
+		error_set(&said, EBADMSG, "%s: delivered wrong bytes: %s", link->src->name,
+		          why->text);
+		if (++link->blamed >= BLAMED_MOST && has_another(link))
+			said.code = ESTALE;
+		link_failed(link, ATTEMPT_READ, off, &said);
+	}
+	pthread_mutex_unlock(&chain->lock);
 }
 
 /* When a failing source is to be asked again. */

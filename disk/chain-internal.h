@@ -57,6 +57,7 @@ struct chain_link {
 	uint64_t epoch;        /* times that it got well: what failed before may be tried again */
 	uint64_t progress_ns;  /* when it last delivered anything */
 	uint64_t probe_off;    /* where a read failed, so that the probe asks for the same */
+	unsigned int blamed;   /* times that its bytes were wrong */
 	struct link_latency latency[CHAIN_SIZE_CLASSES];
 	uint64_t latency_ns; /* moving average */
 	uint64_t hedges;     /* that were sent to it */
@@ -111,6 +112,8 @@ struct chain_op {
 	struct attempt *hedge;  /* a second one for the same bytes */
 	bool hedge_refused;     /* there was no budget for it */
 	size_t copied;          /* buf[0, copied) is final */
+	uint64_t served;        /* bits of the sources whose bytes are in it */
+	uint64_t avoid;         /* bits of those that are not to be asked */
 	bool cancelled;         /* its reader has been told to return */
 	bool copying;           /* somebody is copying, and telling the reader's callback */
 	struct op_link *links;  /* one for each of the chain */
@@ -156,6 +159,10 @@ int chain_extent(struct source *src, uint64_t off, uint64_t max, enum source_ext
  */
 int chain_fail(struct chain *chain, int code, const char *what, struct error *err);
 
+/* chain-health.c: likewise. */
+void chain_blame(struct source *src, uint64_t off, uint64_t len, uint64_t served,
+                 const struct error *why);
+
 /* chain-work.c: all with the lock held. */
 /* NULL for lack of memory.  The caller has one reference, the queue another. */
 struct attempt *attempt_start(struct chain_link *link, enum attempt_kind kind,
@@ -177,6 +184,11 @@ void chain_op_wake(void *arg, bool fired);
 void chain_stop_workers(struct chain *chain);
 
 /* chain-health.c: with the lock held, but for link_connect(). */
+/* Its bit in a set of the chain's sources. */
+static inline uint64_t link_bit(const struct chain_link *link)
+{
+	return UINT64_C(1) << (link - link->chain->links);
+}
 /* Connect if that has not been done, and compare.  For one thread at a time. */
 int link_connect(struct chain_link *link, const struct source_read *how, struct error *err);
 void link_succeeded(struct chain_link *link, enum attempt_kind kind, size_t len, uint64_t ns);

@@ -40,10 +40,14 @@ int chain_fail(struct chain *chain, int code, const char *what, struct error *er
 	return error_set(err, code, "%s: %s", what, text);
 }
 
-static bool all_aside(const struct chain *chain)
+/* Nobody is left that this read may ever ask. */
+static bool all_aside(const struct chain_op *op)
 {
+	const struct chain *chain = op->chain;
+
 	for (size_t i = 0; i < chain->n; i++)
-		if (chain->links[i].state != LINK_ASIDE)
+		if (chain->links[i].state != LINK_ASIDE &&
+		    !(op->avoid & link_bit(&chain->links[i])))
 			return false;
 	return true;
 }
@@ -54,7 +58,8 @@ static bool may_ask(const struct chain_op *op, const struct chain_link *link, ui
 {
 	const struct op_link *mine = &op->links[link - op->chain->links];
 
-	if (link->state != LINK_WELL && link->state != LINK_UNTRIED)
+	if ((link->state != LINK_WELL && link->state != LINK_UNTRIED) ||
+	    (op->avoid & link_bit(link)))
 		return false;
 	if (mine->failures == 0 || now >= mine->next_ns ||
 	    (link->epoch != mine->epoch && mine->failures < RETRIES_QUICK))
@@ -179,8 +184,10 @@ static int turn(struct chain_op *op, struct error *err)
 		return error_set(err, ECANCELED, "%s: no longer wanted", chain->src.name);
 	if (!op->first && op->hedge)
 		op->first = take_ptr(op->hedge);
-	if (!op->first && all_aside(chain))
-		return chain_fail(chain, ESTALE, "no source has this file any more", err);
+	if (!op->first && all_aside(op))
+		return op->avoid
+		               ? chain_fail(chain, EBADMSG, "no source has the right bytes", err)
+		               : chain_fail(chain, ESTALE, "no source has this file any more", err);
 	if (now >= op->deadline_ns) {
 		snprintf(what, sizeof(what), "no source delivered %zu bytes at %llu in time",
 		         op->len, (unsigned long long)op->off);
@@ -252,6 +259,7 @@ int chain_read(struct source *src, void *buf, size_t len, uint64_t off,
 		op.priority = how->priority;
 		op.arrived = how->arrived;
 		op.arg = how->arg;
+		op.avoid = how->avoid;
 		if (how->deadline_ns)
 			op.deadline_ns = how->deadline_ns;
 	}
@@ -263,6 +271,8 @@ int chain_read(struct source *src, void *buf, size_t len, uint64_t off,
 		if (cancel)
 			source_cancel_disarm(cancel);
 	}
+	if (how && how->served)
+		*how->served |= op.served;
 	pthread_cond_destroy(&op.changed);
 	free(op.links);
 	return r;

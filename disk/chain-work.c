@@ -30,6 +30,7 @@ void attempt_bring(struct attempt *attempt, size_t to)
 	if (to <= from)
 		return;
 	op->copying = true;
+	op->served |= link_bit(attempt->at);
 	pthread_mutex_unlock(&chain->lock);
 	memcpy((char *)op->buf + from, attempt->buf + (from - attempt->skip), to - from);
 	if (op->arrived)

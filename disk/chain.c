@@ -31,6 +31,7 @@ static void chain_close(struct source *src)
 static const struct source_ops chain_ops = {
 	.read = chain_read,
 	.extent = chain_extent,
+	.blame = chain_blame,
 	.close = chain_close,
 };
 
@@ -60,6 +61,8 @@ static int add_link(struct chain *chain, const struct source_place *given, struc
 		r = source_create(given->url, &chain->options.source, &link.src, err);
 	if (r < 0)
 		return r;
+	if (!given->digest)
+		source_named_digest(given->url, link.digest);
 	for (; at > 0 && chain->links[at - 1].priority > link.priority; at--)
 		chain->links[at] = chain->links[at - 1];
 	chain->links[at] = link;

@@ -64,6 +64,7 @@ json_t *disk_status(struct disk *disk)
 	uint64_t misses = min_u64(reads, __atomic_load_n(&disk->misses, __ATOMIC_RELAXED));
 	uint64_t first = __atomic_load_n(&disk->first_read_ns, __ATOMIC_RELAXED);
 	json_t *status = json_object(), *fill = json_object(), *trace = json_object();
+	struct image *image = far_peek(disk->far);
 
 	add(status, "size", disk->size);
 	json_object_set_new(status, "writable", json_boolean(disk->writable));
@@ -77,8 +78,8 @@ json_t *disk_status(struct disk *disk)
 	add_fetched(disk, status);
 	/* Before the far is open there is nothing to tell about its sources. */
 	json_object_set_new(status, "sources",
-	                    disk->opener && far_peek(disk->far) ? image_opener_status(disk->opener)
-	                                                        : json_array());
+	                    disk->opener && image ? image_opener_status(disk->opener, image)
+	                                          : json_array());
 	json_object_set_new(
 		status, "first_read_ms",
 		first ? json_integer((json_int_t)((first - disk->opened_ns) / NS_PER_MS))

@@ -18,8 +18,7 @@
 #include "disk/internal.h"
 #include "util/clock.h"
 
-#define TRACE_NAME "trace"
-#define RECORD_NS  (600 * NS_PER_SEC)
+#define RECORD_NS (600 * NS_PER_SEC)
 /* Percent of this boot's reads that the old trace must hold to stay. */
 #define GOOD_ENOUGH 90
 

@@ -21,9 +21,12 @@
 #include <unistd.h>
 
 #include "disk/near/near.h"
+#include "disk/trace.h"
+#include "util/clock.h"
 #include "util/io.h"
 
-#define FRESH ".new-"
+#define FRESH             ".new-"
+#define TRACE_DEADLINE_NS (10 * NS_PER_SEC)
 
 /* A directory of plain files, gone. */
 static void remove_dir(const char *path)
@@ -90,6 +93,32 @@ static int make_fresh(const char *images_dir, char **ret, int *ret_lock, struct 
 	return 0;
 }
 
+/*
+ * The trace that came with the image, for its first boot here.  It is a hint: without it everything
+ * works.
+ */
+static int keep_trace(struct image *image, const struct image_record *record, const char *dir,
+                      struct error *err)
+{
+	const struct source_read how = { .deadline_ns = now_ns() + TRACE_DEADLINE_NS };
+	cleanup(trace_free) struct trace *trace = NULL;
+	cleanup_free uint8_t *raw = NULL;
+	cleanup_close int fd = -1;
+	struct error why = { 0 };
+	size_t len;
+	int r = image_trace(image, &how, &raw, &len, &why);
+
+	if (r == 0)
+		r = trace_parse(raw, len, image->file->name, &trace, &why);
+	if (r < 0 || !trace || trace->size != image->size)
+		return 0;
+	memcpy(trace->image_id, record->id, sizeof(trace->image_id));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_sys(err, errno, "%s", dir);
+	return trace_save(trace, fd, TRACE_NAME, err);
+}
+
 /* Look at the image with its metadata in `dir`, and write image.json there. */
 static int look(const struct disk_spec *spec, const char *dir, struct image_record **ret,
                 struct error *err)
@@ -103,6 +132,8 @@ static int look(const struct disk_spec *spec, const char *dir, struct image_reco
 		r = image_opener_open(opener, &image, err);
 	if (r == 0)
 		r = image_opener_record(opener, image, &record, err);
+	if (r == 0)
+		r = keep_trace(image, record, dir, err);
 	if (r == 0)
 		r = image_record_save(record, dir, err);
 	if (r == 0)

@@ -63,7 +63,7 @@ int image_opener_open(void *opener, struct image **ret, struct error *err);
 /* After it has opened: what it opened, for a record of it. */
 int image_opener_record(const struct image_opener *opener, struct image *image,
                         struct image_record **ret, struct error *err);
-/* chain_status() of all files, while the image is open. */
-json_t *image_opener_status(const struct image_opener *opener);
+/* chain_status() of all files of the image, while it is open. */
+json_t *image_opener_status(const struct image_opener *opener, struct image *image);
 
 #endif

@@ -24,6 +24,8 @@
 
 /* Parents that are asked for, with all the places where they might be. */
 #define MAX_TRIES 1024
+/* Number of the near copy of an index's pages, which no other file can have. */
+#define META_BESIDE MAX_TRIES
 
 struct opened {
 	struct source_places places;
@@ -39,6 +41,7 @@ struct image_opener {
 	struct messages *messages;
 	struct opened *opened; /* after success: the files of the image, it first */
 	size_t n, room;
+	struct source *pages; /* chain under the pages of an index, owned by the image; or NULL */
 };
 
 int image_opener_new(const struct disk_spec *spec, const char *dir,
@@ -168,6 +171,26 @@ static int open_parent(void *arg, const struct source_places *places, struct sou
 	return open_file(opener, places, known, ret, err);
 }
 
+/* A file that an index names by its digest: not in the record, for the digest says all. */
+static int open_beside(void *arg, const struct source_places *places,
+                       const struct source_identity *identity, bool metadata, struct source **ret,
+                       struct error *err)
+{
+	struct image_opener *opener = arg;
+	cleanup(source_close) struct source *chain = NULL;
+	int r = open_chain(opener, places, identity, &chain, err);
+
+	if (r == 0 && metadata) {
+		r = meta_open(chain, opener->dir, META_BESIDE, ret, err);
+		opener->pages = r == 0 ? chain : NULL;
+	} else if (r == 0) {
+		*ret = chain;
+	}
+	if (r == 0)
+		chain = NULL;
+	return r;
+}
+
 /* Keep of `opened` only what the image is made of, in its order. */
 static int keep_files(struct image_opener *opener, const struct image *image, struct error *err)
 {
@@ -220,6 +243,7 @@ int image_opener_open(void *arg, struct image **ret, struct error *err)
 		.places = opener->spec->sources,
 		.parents = opener->spec->parents,
 		.open_parent = open_parent,
+		.open_beside = open_beside,
 		.warn = tell,
 		.arg = opener,
 	};
@@ -282,7 +306,73 @@ int image_opener_record(const struct image_opener *opener, struct image *image,
 	return 0;
 }
 
-json_t *image_opener_status(const struct image_opener *opener)
+/* Are the two files in the same place, but for their names? */
+static bool is_beside(const char *a, const char *b)
+{
+	const char *end_a = strrchr(a, '/'), *end_b = strrchr(b, '/');
+
+	return end_a && end_b && end_a - a == end_b - b && memcmp(a, b, end_a - a) == 0;
+}
+
+static int severity(const json_t *row)
+{
+	static const char *const states[] = { "untried", "well", "failing", "aside" };
+	const char *state = json_string_value(json_object_get(row, "state"));
+	int i = 0;
+
+	while (i + 1 < (int)ARRAY_LEN(states) && strcmp(state, states[i]) != 0)
+		i++;
+	return i;
+}
+
+/* What one place has done for one more file, added to what it has done already. */
+static void merge_row(json_t *row, json_t *more)
+{
+	static const char *const sums[] = { "bytes", "requests", "hedges" };
+
+	for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
+		json_int_t sum = json_integer_value(json_object_get(row, sums[i])) +
+		                 json_integer_value(json_object_get(more, sums[i]));
+
+		json_object_set_new(row, sums[i], json_integer(sum));
+	}
+	if (json_number_value(json_object_get(more, "latency_ms")) > 0)
+		json_object_set(row, "latency_ms", json_object_get(more, "latency_ms"));
+	if (severity(more) > severity(row)) {
+		json_object_set(row, "state", json_object_get(more, "state"));
+		json_object_set(row, "error", json_object_get(more, "error"));
+	}
+}
+
+/* The row of the place where the file of `more` is too; NULL: it is nobody's. */
+static json_t *row_beside(json_t *all, const json_t *more)
+{
+	const char *url = json_string_value(json_object_get(more, "url"));
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (all, i, row)
+		if (is_beside(json_string_value(json_object_get(row, "url")), url))
+			return row;
+	return NULL;
+}
+
+/* The files that an index names are told under the index's own rows. */
+static void add_beside(void *arg, struct source *chain)
+{
+	json_t *rows = chain_status(chain), *more;
+	size_t i;
+
+	json_array_foreach (rows, i, more) {
+		json_t *row = row_beside(arg, more);
+
+		if (row)
+			merge_row(row, more);
+	}
+	json_decref(rows);
+}
+
+json_t *image_opener_status(const struct image_opener *opener, struct image *image)
 {
 	json_t *all = json_array();
 
@@ -292,5 +382,9 @@ json_t *image_opener_status(const struct image_opener *opener)
 		json_array_extend(all, some);
 		json_decref(some);
 	}
+	if (opener->pages)
+		add_beside(all, opener->pages);
+	if (image->ops->each_source)
+		image->ops->each_source(image, add_beside, all);
 	return all;
 }

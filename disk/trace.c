@@ -161,13 +161,13 @@ int trace_load(int dirfd, const char *path, const uint8_t image_id[32], struct t
 	return 0;
 }
 
-int trace_save(const struct trace *trace, int dirfd, const char *path, struct error *err)
+int trace_encode(const struct trace *trace, uint8_t **ret, size_t *ret_len, struct error *err)
 {
 	size_t len = HEADER + trace->n * ENTRY;
-	cleanup_free uint8_t *raw = calloc(1, len);
+	uint8_t *raw = calloc(1, len);
 
 	if (!raw)
-		return error_sys(err, ENOMEM, "%s", path);
+		return error_sys(err, ENOMEM, "a trace of %zu entries", trace->n);
 	memcpy(raw, MAGIC, 8);
 	store_le32(raw + AT_VERSION, VERSION);
 	store_le64(raw + AT_SIZE, trace->size);
@@ -180,7 +180,18 @@ int trace_save(const struct trace *trace, int dirfd, const char *path, struct er
 		           run->off / BLOCK | div_round_up(run->len, BLOCK) << BLOCK_BITS);
 	}
 	store_le32(raw + AT_CRC, crc32c(0, raw, len));
-	return replace_file(dirfd, path, raw, len, 0644, err);
+	*ret = raw;
+	*ret_len = len;
+	return 0;
+}
+
+int trace_save(const struct trace *trace, int dirfd, const char *path, struct error *err)
+{
+	cleanup_free uint8_t *raw = NULL;
+	size_t len;
+	int r = trace_encode(trace, &raw, &len, err);
+
+	return r < 0 ? r : replace_file(dirfd, path, raw, len, 0644, err);
 }
 
 /* Take `run` into `piece` when it is near enough and the piece stays short enough. */

@@ -18,6 +18,9 @@
 /* Recording stops here: about a million runs of blocks, 8 MiB of file. */
 #define TRACE_MAX_RUNS (UINT32_C(1) << 20)
 
+/* Of the file in the directory of an image. */
+#define TRACE_NAME "trace"
+
 /* A piece of the disk: bytes, multiples of 4 KiB but for the end of the disk. */
 struct trace_run {
 	uint64_t off;
@@ -63,6 +66,9 @@ int trace_load(int dirfd, const char *path, const uint8_t image_id[32], struct t
 
 /* Replace the file; after a crash the old or the new one is there, whole. */
 int trace_save(const struct trace *trace, int dirfd, const char *path, struct error *err);
+
+/* The bytes of its file, to be freed. */
+int trace_encode(const struct trace *trace, uint8_t **ret, size_t *ret_len, struct error *err);
 
 /* Takes the bytes of a trace file apart (for trace_load(), the fuzzer).  `name`: for messages. */
 int trace_parse(const void *data, size_t len, const char *name, struct trace **ret,

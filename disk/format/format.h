@@ -48,6 +48,7 @@ extern const struct image_driver raw_driver;
 extern const struct image_driver vhd_driver;
 extern const struct image_driver vhdx_driver;
 extern const struct image_driver qcow2_driver;
+extern const struct image_driver index_driver;
 
 /* Set the common fields; `file` is only borrowed until the driver's open() has succeeded. */
 void image_init(struct image *image, const struct image_ops *ops, enum image_format format,

@@ -23,10 +23,7 @@
 
 /* Detection asks in this order; raw, which has no mark, is what is left. */
 static const struct image_driver *const drivers[] = {
-	&vhd_driver,
-	&vhdx_driver,
-	&qcow2_driver,
-	&raw_driver,
+	&vhd_driver, &vhdx_driver, &qcow2_driver, &index_driver, &raw_driver,
 };
 
 #define MAX_WARNINGS 32
@@ -287,13 +284,18 @@ int image_id(struct image *image, uint8_t ret[32], struct error *err)
 	for (; image && ok && r == 0; image = image->parent) {
 		uint8_t part[12 + 32 + sizeof(image->ends)];
 
-		r = find_ends(image, err);
+		r = image->has_digest ? 0 : find_ends(image, err);
 		store_le32(part, (uint32_t)image->format);
 		store_le32(part + 4, (uint32_t)image->size);
 		store_le32(part + 8, (uint32_t)(image->size >> 32));
-		source_identity_key(&image->file->identity, part + 12);
-		/* Size and date alone may be those of another image of the same making. */
-		memcpy(part + 44, image->ends, sizeof(image->ends));
+		if (image->has_digest) {
+			memset(part + 12, 0, 32);
+			memcpy(part + 44, image->digest, sizeof(image->digest));
+		} else {
+			source_identity_key(&image->file->identity, part + 12);
+			/* Size and date alone may be those of another of the same making. */
+			memcpy(part + 44, image->ends, sizeof(image->ends));
+		}
 		ok = EVP_DigestUpdate(ctx, part, sizeof(part));
 	}
 	if (r == 0 && (!ok || !EVP_DigestFinal_ex(ctx, ret, NULL)))
@@ -352,6 +354,15 @@ int image_info(struct image *image, json_t **ret, struct error *err)
 	}
 	*ret = info;
 	return 0;
+}
+
+int image_trace(struct image *image, const struct source_read *how, uint8_t **ret, size_t *ret_len,
+                struct error *err)
+{
+	if (!image->ops->trace)
+		return error_set(err, ENOENT, "%s: a %s image has no trace of its own",
+		                 image->file->name, image_format_name(image->format));
+	return image->ops->trace(image, how, ret, ret_len, err);
 }
 
 int image_check(struct image *image, void (*problem)(void *arg, const char *text), void *arg,

@@ -24,6 +24,7 @@ enum image_format {
 	IMAGE_VHD,
 	IMAGE_VHDX,
 	IMAGE_QCOW2,
+	IMAGE_INDEX, /* the library's: docs/library-format.md */
 };
 
 /* "raw", "vhd", …; NULL for a number that is none. */
@@ -53,6 +54,18 @@ struct image_options {
 	/* NULL: source_open() of the first place with default options. */
 	int (*open_parent)(void *arg, const struct source_places *places, struct source **ret,
 	                   struct error *err);
+	/*
+	 * Files that an index names by digest, at the places beside it; nothing is contacted before
+	 * the first read.  `metadata`: worth keeping near.  NULL: source_open() of the first place.
+	 */
+	int (*open_beside)(void *arg, const struct source_places *places,
+	                   const struct source_identity *identity, bool metadata,
+	                   struct source **ret, struct error *err);
+	/*
+	 * Has this computer `len` bytes with that SHA-256?  True with them in `buf`, which are
+	 * compared again.  NULL: it has none.
+	 */
+	bool (*find_chunk)(void *arg, const uint8_t digest[32], void *buf, size_t len);
 	void *arg;
 	/* One line for a person about something odd that is not an error (sizes that disagree). */
 	void (*warn)(void *arg, const char *text);
@@ -93,6 +106,12 @@ struct image_ops {
 	 */
 	int (*check)(struct image *image, void (*problem)(void *arg, const char *text), void *arg,
 	             struct error *err);
+	/* See image_trace().  NULL: the format has none. */
+	int (*trace)(struct image *image, const struct source_read *how, uint8_t **ret,
+	             size_t *ret_len, struct error *err);
+	/* Calls `each` for the sources of content that are open beside `file`.  NULL: there are none. */
+	void (*each_source)(struct image *image, void (*each)(void *arg, struct source *src),
+	                    void *arg);
 	/* Free what the driver made; image_close() closes the source and the parents. */
 	void (*close)(struct image *image);
 };
@@ -109,7 +128,9 @@ struct image {
 	uint8_t unique_id[16]; /* as it lies in the file */
 	bool has_ends;         /* image_id() or detection has looked */
 	uint8_t ends[32];      /* SHA-256 over the file's first 8 KiB and last 512 bytes */
-	json_t *warnings;      /* array of sentences: what was odd when it was opened */
+	bool has_digest;       /* every byte hangs on `digest`, wherever the file is */
+	uint8_t digest[32];
+	json_t *warnings; /* array of sentences: what was odd when it was opened */
 };
 
 /*
@@ -133,8 +154,9 @@ int image_map(struct image *image, uint64_t off, uint64_t max, const struct sour
 uint64_t image_unit(const struct image *image);
 
 /*
- * SHA-256 over format, virtual size, ends and identities of the file and of all parents: equal ids
- * mean equal content.  It names the near directory of the image.
+ * SHA-256 over format, virtual size, ends and identities of the file and of all parents, or the
+ * digest of one that has it: equal ids mean equal content.  It names the near directory of the
+ * image.
  */
 int image_id(struct image *image, uint8_t ret[32], struct error *err);
 
@@ -144,6 +166,13 @@ int image_id(struct image *image, uint8_t ret[32], struct error *err);
  * (array), warnings.
  */
 int image_info(struct image *image, json_t **ret, struct error *err);
+
+/*
+ * The file of the boot trace that was published with the image (docs/trace-format.md), to be freed;
+ * as hostile as the rest.  -ENOENT: there is none.
+ */
+int image_trace(struct image *image, const struct source_read *how, uint8_t **ret, size_t *ret_len,
+                struct error *err);
 
 int image_check(struct image *image, void (*problem)(void *arg, const char *text), void *arg,
                 struct error *err);

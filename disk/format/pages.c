@@ -160,3 +160,17 @@ int pages_read(struct pages *pages, void *buf, size_t len, uint64_t off,
 	}
 	return 0;
 }
+
+void pages_forget(struct pages *pages, uint64_t off)
+{
+	pthread_mutex_lock(&pages->lock);
+	for (unsigned int i = 0; i < pages->count; i++) {
+		struct slot *slot = &pages->slots[i];
+
+		if (slot->state == SLOT_READY && slot->off == round_down(off, pages->size)) {
+			slot->state = SLOT_EMPTY;
+			slot->used = 0;
+		}
+	}
+	pthread_mutex_unlock(&pages->lock);
+}

@@ -26,4 +26,7 @@ DEFINE_CLEANUP(struct pages *, pages_free);
 int pages_read(struct pages *pages, void *buf, size_t len, uint64_t off,
                const struct source_read *how, struct error *err);
 
+/* What is in memory of the page around `off` is wrong: the next read fetches it again. */
+void pages_forget(struct pages *pages, uint64_t off);
+
 #endif

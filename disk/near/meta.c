@@ -121,6 +121,17 @@ static int meta_extent(struct source *src, uint64_t off, uint64_t max, enum sour
 	return source_extent(meta->file, off, max, ret_kind, ret_len, err);
 }
 
+static void meta_blame(struct source *src, uint64_t off, uint64_t len, uint64_t served,
+                       const struct error *why)
+{
+	struct meta *meta = container_of(src, struct meta, src);
+	uint64_t first = off / NEAR_BLOCK;
+
+	near_forget(meta->near, first, div_round_up(off + len, NEAR_BLOCK) - first);
+	if (served && meta->file->ops->blame)
+		meta->file->ops->blame(meta->file, off, len, served, why);
+}
+
 static void meta_close(struct source *src)
 {
 	struct meta *meta = container_of(src, struct meta, src);
@@ -134,6 +145,7 @@ static void meta_close(struct source *src)
 static const struct source_ops meta_ops = {
 	.read = meta_read,
 	.extent = meta_extent,
+	.blame = meta_blame,
 	.close = meta_close,
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reading the whole cache to see what is rotten, before somebody needs it.
+ * Reading the whole cache to see what is rotten, before somebody needs it; and forgetting what
+ * somebody knows to be wrong.
  */
 #include <errno.h>
 #include <string.h>
@@ -69,6 +70,31 @@ static int verify_group(struct verify *v, uint64_t group, struct error *err)
 			i++;
 	}
 	return r;
+}
+
+/* One that cannot be looked at is not known to be cached either. */
+static uint32_t entry_of(struct near *near, uint64_t block)
+{
+	uint64_t group = block / NEAR_GROUP;
+	uint32_t entry = NEAR_ENTRY_ABSENT;
+
+	near_lock(near, group);
+	if (near_load(near, group, NULL) == 0)
+		entry = near->entry[block];
+	near_unlock(near, group);
+	near_give_back(near);
+	return entry;
+}
+
+void near_forget(struct near *near, uint64_t block, uint64_t n)
+{
+	for (uint64_t end = min_u64(block + n, near->n_blocks); near->cache && block < end;
+	     block++) {
+		uint32_t entry = entry_of(near, block);
+
+		if (entry != NEAR_ENTRY_ABSENT)
+			cache_forget(near, block, entry);
+	}
 }
 
 int64_t near_verify(struct near *near, bool repair, void (*bad)(void *arg, uint64_t block),

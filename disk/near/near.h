@@ -101,6 +101,8 @@ int near_read(struct near *near, void *buf, size_t len, uint64_t off, uint64_t *
 int near_fill(struct near *near, const void *buf, size_t len, uint64_t off, struct error *err);
 /* The same for a range that is known to be zero far. */
 int near_fill_zero(struct near *near, uint64_t len, uint64_t off, struct error *err);
+/* The cached far content of these blocks is wrong: they are far again. */
+void near_forget(struct near *near, uint64_t block, uint64_t n);
 /* Look again at what other processes have put into the shared cache for this range. */
 void near_refresh(struct near *near, uint64_t block, uint64_t n);
 

@@ -48,6 +48,19 @@ int source_places_add(struct source_places *places, const struct source_place *p
 	return 0;
 }
 
+bool source_named_digest(const char *url, char ret[72])
+{
+	const char *last = strrchr(url, '/'), *name = last ? last + 1 : url;
+
+	if (strncmp(name, "sha256:", 7) == 0)
+		name += 7;
+	if (strlen(name) != 64 || strspn(name, "0123456789abcdef") != 64)
+		return false;
+	memcpy(ret, "sha256:", 7);
+	memcpy(ret + 7, name, 65);
+	return true;
+}
+
 int source_places_beside(const struct source_places *of, const char *name,
                          struct source_places *ret, struct error *err)
 {

@@ -39,6 +39,12 @@ static inline void source_places_free_at(struct source_places *at)
 }
 
 /*
+ * The digest that is the file's name, as where content is named by it: "sha256:" and 64 digits, or
+ * the digits alone, behind the last slash.  False: it has another name.
+ */
+bool source_named_digest(const char *url, char ret[72]);
+
+/*
  * Where a file named `name` is beside one that is at `of`: source_sibling() of each, with its
  * priority.  Places without siblings (nbd:) have none; when no place has one that is what the first
  * said.  -EPERM when one of them is a network's and the name is a local file's: what names it may

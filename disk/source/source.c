@@ -41,6 +41,34 @@ int source_extent(struct source *src, uint64_t off, uint64_t max, enum source_ex
 	return src->ops->extent(src, off, max, ret_kind, ret_len, err);
 }
 
+int source_read_judged(struct source *src, void *buf, size_t len, uint64_t off,
+                       const struct source_read *how, const struct source_judge *judge,
+                       struct error *err)
+{
+	struct source_read with = how ? *how : (struct source_read){ .priority = SOURCE_DEMAND };
+	bool forgotten = false;
+
+	/* Nothing has arrived before it was judged. */
+	with.arrived = NULL;
+	for (;;) {
+		uint64_t served = 0;
+		struct error why = { 0 };
+		int r;
+
+		with.served = &served;
+		r = source_read(src, buf, len, off, &with, err);
+		if (r < 0 || judge->right(judge->arg, buf, len, &why) == 0)
+			return r;
+		if (src->ops->blame)
+			src->ops->blame(src, off, len, served, &why);
+		/* What was kept near is forgotten now, and may be right where it came from. */
+		if (!(served & ~with.avoid) && (served || forgotten || !src->ops->blame))
+			return error_set(err, why.code, "%s: %s", src->name, why.text);
+		forgotten = served == 0;
+		with.avoid |= served;
+	}
+}
+
 void source_close(struct source *src)
 {
 	if (src)

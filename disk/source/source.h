@@ -101,6 +101,13 @@ struct source_read {
 	 */
 	void (*arrived)(void *arg, size_t prefix);
 	void *arg;
+	/*
+	 * For readers who know what the bytes should be.  A source that is made of others sets in
+	 * *served the bit of each that delivered some of them, and asks none whose bit is in
+	 * `avoid`.  NULL and 0: nobody wants to know.
+	 */
+	uint64_t *served;
+	uint64_t avoid;
 };
 
 /* A run of bytes of the same kind. */
@@ -130,6 +137,12 @@ struct source_ops {
 	 */
 	int (*extent)(struct source *src, uint64_t off, uint64_t max, enum source_extent *ret_kind,
 	              uint64_t *ret_len, struct error *err);
+	/*
+	 * What was read of [off, off + len) from the sources in `served` is not what the file has:
+	 * keep none of it, and think the worse of them.  Optional.
+	 */
+	void (*blame)(struct source *src, uint64_t off, uint64_t len, uint64_t served,
+	              const struct error *why);
 	void (*close)(struct source *src);
 };
 
@@ -151,6 +164,21 @@ int source_read(struct source *src, void *buf, size_t len, uint64_t off,
                 const struct source_read *how, struct error *err);
 int source_extent(struct source *src, uint64_t off, uint64_t max, enum source_extent *ret_kind,
                   uint64_t *ret_len, struct error *err);
+
+/* Are these the right bytes?  0, or -errno with a sentence (without the source's name) why not. */
+struct source_judge {
+	int (*right)(void *arg, const void *buf, size_t len, struct error *err);
+	void *arg;
+};
+
+/*
+ * A read whose bytes are judged before it returns.  Who delivered wrong ones is blamed, and the
+ * others are asked; when nobody is left that is what the judge said, or what the source says.
+ */
+int source_read_judged(struct source *src, void *buf, size_t len, uint64_t off,
+                       const struct source_read *how, const struct source_judge *judge,
+                       struct error *err);
+
 /* NULL is allowed. */
 void source_close(struct source *src);
 DEFINE_CLEANUP(struct source *, source_close);

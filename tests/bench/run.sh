@@ -3,7 +3,7 @@
 #
 #   RUNS=3        how often each way of booting is measured; the median counts
 #   WAYS="a b…"   only these ways (see `ways` below)
-#   PARTS="boot blocks fio open hypervisor"
+#   PARTS="boot blocks fio open hypervisor kvm"
 #   FIO_SECONDS=8 FIO_PAIRS=3   of each fio run, and how often each cell is measured
 #   FIO_FILL=4k   the size of the writes that fill the disks before fio measures
 #
@@ -17,7 +17,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} \
 	SILL_CACHE=${SILL_CACHE:-$PWD/build}
 runs=${RUNS:-3}
-parts=${PARTS:-boot blocks fio open hypervisor}
+parts=${PARTS:-boot blocks fio open hypervisor kvm}
 ways=${WAYS:-local cold trace warm cold-vhd trace-vhd qemu-http nbdkit download}
 mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3} fio_fill=${FIO_FILL:-4k}
 results=$PWD/build/bench
@@ -367,7 +367,9 @@ table()
 			| "| \($title) | \(.[(length - 1) / 2 | floor]) | \(.[-1]) |"' \
 				"$results/open.json"
 	fi
-	[ ! -s "$results/hypervisor.md" ] || { echo; cat "$results/hypervisor.md"; }
+	for name in hypervisor kvm; do
+		[ ! -s "$results/$name.md" ] || { echo; cat "$results/$name.md"; }
+	done
 }
 
 failed=0
@@ -394,6 +396,9 @@ if [[ $parts == *open* ]]; then
 fi
 if [[ $parts == *hypervisor* ]]; then
 	tests/bench/hypervisor.sh "$results" >"$results/hypervisor.md" || failed=1
+fi
+if [[ $parts == *kvm* ]]; then
+	tests/bench/kvm.sh "$results" >"$results/kvm.md" || failed=1
 fi
 table | tee "$results/table.md"
 exit $failed

@@ -111,7 +111,7 @@ bool svm_runs_session(struct cpu *cpu, struct vmcb *vmcb)
 	if (vmcb->exit_code != EXIT_VMMCALL || vmcb->rax != SILL_CALL_RUN || !may_call(vmcb))
 		return false;
 	vmcb->event = 0;
-	call_done(cpu, vmcb, session_run(cpu, cpu->regs.r[REG_RDI], cpu->regs.r[REG_RSI]));
+	call_done(cpu, vmcb, session_run(cpu, cpu->regs.r[REG_RDI], cpu->regs.r[REG_RSI], 0));
 	return true;
 }
 

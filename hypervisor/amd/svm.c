@@ -226,6 +226,7 @@ const struct vendor amd_vendor = {
 	.root_run = root_run,
 	.vcpu_setup = svm_vcpu_setup,
 	.vcpu_run = svm_vcpu_run,
+	.vcpu_fetch = svm_vcpu_fetch,
 	.state = svm_state,
 	.flush = flush,
 };

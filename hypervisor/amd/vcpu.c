@@ -101,8 +101,11 @@ static void put_groups(struct svm *svm, const struct sill_vcpu *page, uint32_t g
 	}
 }
 
-static void get_groups(const struct vmcb *vmcb, struct sill_vcpu *page, uint32_t groups)
+void svm_vcpu_fetch(struct vcpu *vcpu, uint32_t groups)
 {
+	const struct vmcb *vmcb = vcpu->control;
+	struct sill_vcpu *page = vcpu->page;
+
 	if (groups & SILL_GROUP_SYSTEM) {
 		page->system.cr0 = vmcb->cr0;
 		page->system.cr2 = vmcb->cr2;
@@ -205,7 +208,7 @@ static void cancel_step(struct svm *svm)
 	vmcb->intercepts[WORD_EXCEPTIONS] = svm->exceptions;
 }
 
-static void get(struct svm *svm, struct sill_vcpu *page)
+static void get(struct vcpu *vcpu, struct svm *svm, struct sill_vcpu *page)
 {
 	struct vmcb *vmcb = svm->vmcb;
 	uint32_t groups = ONCE(page->get) & SILL_GROUPS;
@@ -226,9 +229,10 @@ static void get(struct svm *svm, struct sill_vcpu *page)
 	page->rflags = vmcb->rflags;
 	page->shadow = vmcb->interrupt_shadow & 1;
 	page->tpr = vmcb->interrupt_control & CONTROL_V_TPR;
+	page->mode = vmcb->efer >> 10 & vmcb->cs.attributes >> 9 & SILL_MODE_64;
 	page->nmi_masked = svm->nmi_masked;
 	if (groups)
-		get_groups(vmcb, page, groups);
+		svm_vcpu_fetch(vcpu, groups);
 }
 
 void svm_tags_start(struct svm *root)
@@ -329,7 +333,7 @@ enum sill_run svm_vcpu_run(struct cpu *cpu, struct vcpu *vcpu)
 	__asm__ volatile("vmload %0" ::"a"(svm_of(cpu)->vmcb_address) : "memory");
 	/* What the processor refused is as it was. */
 	if (why != SILL_RUN_INVALID)
-		get(svm, page);
+		get(vcpu, svm, page);
 	page->exit = why;
 	return why;
 }

@@ -73,6 +73,7 @@ void svm_vcpus_setup(void);
 void svm_tags_start(struct svm *root);
 void svm_vcpu_setup(struct vcpu *vcpu);
 enum sill_run svm_vcpu_run(struct cpu *cpu, struct vcpu *vcpu);
+void svm_vcpu_fetch(struct vcpu *vcpu, uint32_t groups);
 enum sill_run svm_vcpu_exit(struct cpu *cpu, struct vcpu *vcpu, struct svm *svm);
 enum sill_run svm_window(struct svm *svm, struct sill_vcpu *page, uint32_t window);
 /* What was being delivered at an exit is so only once more if someone injects it. */

@@ -85,7 +85,7 @@ int64_t hypercall(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t 
 		return call_log(a, b);
 	case SILL_CALL_STATS:
 		return call_stats(a, b, c);
-	case SILL_CALL_DONATE ... SILL_CALL_SESSION:
+	case SILL_CALL_DONATE ... SILL_CALL_FETCH:
 		return session_call(number, a, b, c, d);
 	default:
 		log_limited("the root made the unknown hypercall %llu", (unsigned long long)number);

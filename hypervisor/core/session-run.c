@@ -100,7 +100,16 @@ static int64_t run(struct cpu *cpu, struct vcpu *vcpu)
 	return why;
 }
 
-int64_t session_run(struct cpu *cpu, uint64_t number, uint64_t index)
+static int64_t fetch(struct vcpu *vcpu, uint32_t groups)
+{
+	if (__atomic_exchange_n(&vcpu->running, 1, __ATOMIC_ACQUIRE))
+		return -SILL_EBUSY;
+	vendor->vcpu_fetch(vcpu, groups);
+	__atomic_store_n(&vcpu->running, 0, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int64_t session_run(struct cpu *cpu, uint64_t number, uint64_t index, uint32_t groups)
 {
 	int64_t result = -SILL_ENONE;
 	const struct slot *slot;
@@ -114,7 +123,7 @@ int64_t session_run(struct cpu *cpu, uint64_t number, uint64_t index)
 	    SLOT_EXISTS) {
 		vcpu = __atomic_load_n(&slot->session->vcpu[index], __ATOMIC_ACQUIRE);
 		if (vcpu)
-			result = run(cpu, vcpu);
+			result = groups ? fetch(vcpu, groups) : run(cpu, vcpu);
 	}
 	__atomic_store_n(&cpu->session, 0, __ATOMIC_RELEASE);
 	return result;
@@ -147,6 +156,10 @@ int64_t session_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64
 		return session_vcpu(&pc_ground, a, b);
 	case SILL_CALL_SESSION:
 		return call_session(a, b, c);
+	case SILL_CALL_FETCH:
+		return c == 0 || (c & ~(uint64_t)SILL_GROUPS)
+		               ? -SILL_EINVAL
+		               : session_run(cpu_self(), a, b, (uint32_t)c);
 	default: /* RUN, which is the vendor's */
 		return -SILL_ENOCALL;
 	}

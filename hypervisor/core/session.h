@@ -144,6 +144,7 @@ extern struct ground pc_ground;
 void ground_setup(void);
 /* Every call for sessions but RUN. */
 int64_t session_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
-int64_t session_run(struct cpu *cpu, uint64_t number, uint64_t index);
+/* RUN, or with groups FETCH. */
+int64_t session_run(struct cpu *cpu, uint64_t number, uint64_t index, uint32_t groups);
 
 #endif

@@ -48,6 +48,8 @@ struct vendor {
 	void (*vcpu_setup)(struct vcpu *vcpu);
 	/* Runs it here until something needs the root; what that is, is in its shared page. */
 	enum sill_run (*vcpu_run)(struct cpu *cpu, struct vcpu *vcpu);
+	/* Writes these groups (SILL_GROUP_…) of its state to its shared page. */
+	void (*vcpu_fetch)(struct vcpu *vcpu, uint32_t groups);
 
 	/* Forgets nested translations of this processor at the next entry. */
 	void (*flush)(struct cpu *cpu);

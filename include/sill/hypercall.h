@@ -28,7 +28,7 @@
 
 /* Equal major numbers understand each other; a minor number adds and takes nothing away. */
 #define SILL_ABI_MAJOR 1u
-#define SILL_ABI_MINOR 1u
+#define SILL_ABI_MINOR 2u
 #define SILL_ABI       (SILL_ABI_MAJOR << 16 | SILL_ABI_MINOR)
 
 enum sill_call {
@@ -74,6 +74,9 @@ enum sill_call {
 	/* rdi: session, rsi: where, rdx: bytes there.  Writes what fits of struct
 	 * sill_session_stats; returns its size. */
 	SILL_CALL_SESSION = 24,
+	/* rdi: session, rsi: virtual processor, rdx: groups.  Writes them to the page as RUN does with
+	 * those in `get`; -SILL_EBUSY while it runs.  Returns 0. */
+	SILL_CALL_FETCH = 25,
 };
 
 enum sill_error {

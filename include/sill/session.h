@@ -61,6 +61,9 @@ struct sill_segment {
 
 enum { SILL_ES, SILL_CS, SILL_SS, SILL_DS, SILL_FS, SILL_GS, SILL_LDTR, SILL_TR, SILL_SEGMENTS };
 
+/* What it runs, in `mode`. */
+#define SILL_MODE_64 1u /* 64-bit code */
+
 /* Groups of the state, of which only those change hands that are asked for. */
 #define SILL_GROUP_SYSTEM   1u /* system */
 #define SILL_GROUP_SEGMENTS 2u /* segments, gdt, idt, cpl */
@@ -138,11 +141,11 @@ struct sill_vcpu {
 	uint32_t shadow;     /* 1: in the shadow of STI or MOV SS */
 	uint32_t nmi_masked; /* 1: between an NMI and its IRET */
 	uint32_t tpr;        /* CR8: 0 to 15 */
-	uint32_t reserved0;
+	uint32_t mode;       /* SILL_MODE_…: written only */
 
 	/* What the root wants. */
-	uint32_t put;     /* groups to take before it runs; RUN clears it */
-	uint32_t get;     /* groups to write when it is back */
+	uint32_t put; /* groups to take before it runs; RUN clears it */
+	uint32_t get; /* groups to write when it is back; for others SILL_CALL_FETCH comes later */
 	uint64_t event;   /* to deliver; RUN clears it */
 	uint32_t windows; /* SILL_WINDOW_… */
 	uint32_t reserved1;

@@ -73,7 +73,7 @@ pc_make_disks()
 # on_sill NAME: the root knows what it runs on.
 on_sill()
 {
-	[ -n "${BARE:-}" ] || said "$1" '^pc: hypervisor SillSillSill 10001 [0-9a-f]+$'
+	[ -n "${BARE:-}" ] || said "$1" '^pc: hypervisor SillSillSill 10002 [0-9a-f]+$'
 	[ -n "${BARE:-}" ] || said "$1" '^pc: svm 0$'
 }
 

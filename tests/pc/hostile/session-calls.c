@@ -4,7 +4,7 @@
 
 #define CALL  "\x0f\x01\xd9"
 #define FIRST 16u
-#define LAST  24u
+#define LAST  25u
 
 /* Addresses that no session gets: with the hypervisor's, which is known at run time. */
 static uint64_t wrong_place(uint32_t i)
@@ -96,11 +96,16 @@ static bool no_such(struct cpu *cpu, const struct test *test)
 		       is(cpu, "VCPU", call_again(SILL_CALL_VCPU, n, SPARE_MEMORY, 0, 0),
 		          -SILL_ENONE) &&
 		       is(cpu, "RUN", call4(SILL_CALL_RUN, n, 0, 0, 0), -SILL_ENONE) &&
+		       is(cpu, "FETCH", call4(SILL_CALL_FETCH, n, 0, SILL_GROUPS, 0),
+		          -SILL_ENONE) &&
 		       is(cpu, "SESSION", call_again(SILL_CALL_SESSION, n, at, 24, 0),
 		          -SILL_ENONE) &&
 		       is(cpu, "DESTROY", call_again(SILL_CALL_DESTROY, n, 0, 0, 0), -SILL_ENONE);
 		if (good && n != 0)
 			good = is(cpu, "RUN of a processor", call4(SILL_CALL_RUN, session, n, 0, 0),
+			          -SILL_ENONE) &&
+			       is(cpu, "FETCH of a processor",
+			          call4(SILL_CALL_FETCH, session, n, SILL_GROUPS, 0),
 			          -SILL_ENONE) &&
 			       is(cpu, "CREATE",
 			          call_again(SILL_CALL_CREATE, (n & ~UINT64_C(1)) | 2, 0, 0, 0),

@@ -136,6 +136,43 @@ static bool own_msrs(struct cpu *cpu, const struct test *test)
 	return guest_close(&guest, good);
 }
 
+/* The page with which RUN fetches all is, after a RUN that fetches nothing and FETCH, the same. */
+static bool fetched(struct cpu *cpu, const struct test *test)
+{
+	static const uint64_t wrong[] = { 0, SILL_GROUPS + 1, UINT64_C(1) << 32 };
+	struct sill_vcpu all;
+	struct sill_vcpu *page;
+	struct guest guest;
+	bool good = GUEST_OPEN(cpu, &guest, GUEST_LONG, CALL) &&
+	            guest_exits(&guest, SILL_RUN_HYPERCALL, GUEST_CODE);
+
+	(void)test;
+	if (!good)
+		goto out;
+	page = guest.page;
+	memcpy(&all, page, sizeof(all));
+	for (uint32_t i = 0; good && i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		good = call4(SILL_CALL_FETCH, (uint64_t)guest.session, 0, wrong[i], 0) ==
+		               -SILL_EINVAL ||
+		       say(&cpu->why, "groups %llx are fetched", (unsigned long long)wrong[i]);
+	page->get = 0;
+	if (!good || !guest_exits(&guest, SILL_RUN_HYPERCALL, GUEST_CODE)) {
+		good = false;
+		goto out;
+	}
+	memset(&page->system, 0x5a,
+	       offsetof(struct sill_vcpu, settings) - offsetof(struct sill_vcpu, system));
+	good = call4(SILL_CALL_FETCH, (uint64_t)guest.session, 0, SILL_GROUPS, 0) == 0 ||
+	       say(&cpu->why, "FETCH does not do it");
+	page->get = all.get;
+	page->gdt.reserved = page->idt.reserved = 0;
+	if (good && (memcmp(page, &all, sizeof(all)) != 0 || !(page->mode & SILL_MODE_64)))
+		good = say(&cpu->why, "the page differs, cr3 %llx, mode %x",
+		           (unsigned long long)page->system.cr3, page->mode);
+out:
+	return guest_close(&guest, good);
+}
+
 /* rdtsc: the offset is added. */
 static bool clock_offset(struct cpu *cpu, const struct test *test)
 {
@@ -338,6 +375,7 @@ static const struct test tests[] = {
 	  .run = accesses },
 	{ .name = "a session's page walk exits where its tables are not there", .run = walk },
 	{ .name = "a session's page fault is its own, or an exit", .run = page_fault },
+	{ .name = "a session's state can be fetched after the run", .run = fetched },
 	OWN("LSTAR", MSR_STAR + 1, calls.lstar, 0xffffffff81234560),
 	OWN("SFMASK", MSR_STAR + 3, calls.sfmask, 0x47700),
 	OWN("the base of FS", 0xC0000100, segments[SILL_FS].base, 0x7f0000001000),

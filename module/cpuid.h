@@ -51,6 +51,12 @@ int cpuid_supported(const struct cpuid_host *host, struct kvm_cpuid_entry2 *entr
 /* Takes entries over.  0, or -EINVAL for two of one leaf and index, -E2BIG. */
 int cpuid_set(struct cpuid_table *table, const struct kvm_cpuid_entry2 *entries, uint32_t count);
 
+/* Does what it shows depend on CR4? */
+static inline bool cpuid_shows_cr4(uint32_t leaf)
+{
+	return leaf == 1 || leaf == 7;
+}
+
 /* What the instruction returns. */
 void cpuid_execute(const struct cpuid_table *table, const struct cpuid_state *state, uint32_t leaf,
                    uint32_t index, struct cpuid_result *ret);

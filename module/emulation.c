@@ -198,6 +198,7 @@ static int go_on(struct vcpu *vcpu)
 
 static int begin(struct vcpu *vcpu)
 {
+	vcpu_want(vcpu, SILL_GROUP_SYSTEM | SILL_GROUP_SEGMENTS);
 	emulate_begin(vcpu->emulate, vcpu->state, vcpu->xcr0, &ops, vcpu);
 	return emulate_decode(vcpu->emulate);
 }

@@ -86,6 +86,8 @@ static u64 take_exception(struct vcpu *vcpu)
 
 	if (events->exception_has_code)
 		event |= SILL_EVENT_HAS_CODE | (u64)events->exception_code << 32;
+	if (events->exception_has_payload)
+		vcpu_want(vcpu, SILL_GROUP_SYSTEM);
 	if (events->exception_has_payload && events->exception == PF_VECTOR) {
 		vcpu->state->system.cr2 = events->exception_payload;
 		vcpu_changed(vcpu, SILL_GROUP_SYSTEM);

@@ -60,11 +60,14 @@ int exit_skip(struct vcpu *vcpu)
 	int result;
 
 	/* Not every processor says how long it was. */
+	if (!length)
+		length = guest_known_length(vcpu);
 	if (!length) {
 		insn = exit_decode(vcpu, &result);
 		if (!insn)
 			return result;
 		length = insn->length;
+		guest_learn_length(vcpu, length);
 	}
 	return advance(vcpu, length);
 }
@@ -154,22 +157,30 @@ static int on_port(struct vcpu *vcpu)
 	return 0;
 }
 
-static int on_cpuid(struct vcpu *vcpu)
+static void do_cpuid(struct vcpu *vcpu)
 {
 	struct sill_vcpu *state = vcpu->state;
 	struct cpuid_state features = {
-		.cr4 = state->system.cr4,
 		.xcr0 = vcpu->xcr0,
 		.xss = vcpu->xss,
 		.apic_enabled = (vcpu->apic_base & MSR_IA32_APICBASE_ENABLE) != 0,
 	};
 	struct cpuid_result result;
 
+	if (cpuid_shows_cr4(state->gpr[RAX])) {
+		vcpu_want(vcpu, SILL_GROUP_SYSTEM);
+		features.cr4 = state->system.cr4;
+	}
 	cpuid_execute(&vcpu->cpuid, &features, state->gpr[RAX], state->gpr[RCX], &result);
 	state->gpr[RAX] = result.eax;
 	state->gpr[RBX] = result.ebx;
 	state->gpr[RCX] = result.ecx;
 	state->gpr[RDX] = result.edx;
+}
+
+static int on_cpuid(struct vcpu *vcpu)
+{
+	do_cpuid(vcpu);
 	return exit_skip(vcpu);
 }
 
@@ -392,6 +403,40 @@ static int on_invalid(struct vcpu *vcpu)
 	return 0;
 }
 
+static bool quick_msr(struct vcpu *vcpu)
+{
+	const struct sill_vcpu *state = vcpu->state;
+	u32 index = state->gpr[RCX];
+
+	return vcpu->irq && (state->info[0] & 1) && irqchip_is_quick(index) &&
+	       is_allowed(vcpu, index, true) &&
+	       irqchip_msr_write(vcpu, index, (u32)state->gpr[RAX] | state->gpr[RDX] << 32);
+}
+
+bool exit_quick(struct vcpu *vcpu, enum sill_run reason)
+{
+	struct sill_vcpu *state = vcpu->state;
+	unsigned int length = state->length;
+
+	if ((reason != SILL_RUN_CPUID && reason != SILL_RUN_MSR) || state->delivering ||
+	    (state->rflags & X86_EFLAGS_TF))
+		return false;
+	if (!length)
+		length = guest_known_length(vcpu);
+	/* The kernel keeps XCR0 only when the run is over: its leaf has to wait. */
+	if (!length || (reason == SILL_RUN_CPUID && (u32)state->gpr[RAX] == 0xd))
+		return false;
+	if (reason == SILL_RUN_CPUID)
+		do_cpuid(vcpu);
+	else if (!quick_msr(vcpu))
+		return false;
+	state->rip += length;
+	if (!vcpu_long_code(vcpu))
+		state->rip = (u32)state->rip;
+	state->shadow = 0;
+	return true;
+}
+
 int exit_handle(struct vcpu *vcpu, enum sill_run reason)
 {
 	switch (reason) {
@@ -408,6 +453,12 @@ int exit_handle(struct vcpu *vcpu, enum sill_run reason)
 		return on_msr(vcpu);
 	case SILL_RUN_HLT:
 		return on_hlt(vcpu);
+	default:
+		break;
+	}
+	/* The others are rare, and look at what they like. */
+	vcpu_want(vcpu, SILL_GROUPS);
+	switch (reason) {
 	case SILL_RUN_HYPERCALL:
 		return on_hypercall(vcpu);
 	case SILL_RUN_EXCEPTION:

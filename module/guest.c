@@ -29,7 +29,10 @@ int guest_translate(void *context, u64 linear, unsigned int access, u64 *ret_gue
 {
 	struct vcpu *vcpu = context;
 	const struct sill_vcpu *state = vcpu->state;
-	struct walk walk = {
+	struct walk walk;
+
+	vcpu_want(vcpu, SILL_GROUP_SYSTEM | SILL_GROUP_SEGMENTS);
+	walk = (struct walk){
 		.cr0 = state->system.cr0,
 		.cr3 = state->system.cr3,
 		.cr4 = state->system.cr4,
@@ -42,4 +45,53 @@ int guest_translate(void *context, u64 linear, unsigned int access, u64 *ret_gue
 	};
 
 	return walk_translate(&walk, linear, access, ret_guest, ret_code);
+}
+
+/*
+ * The bytes tell whether an entry is still right.  That RIP's page has been mapped elsewhere since
+ * only a walk would tell; but then too both places have the same instruction, unless the guest puts
+ * a useless prefix before the one of them, and its own RIP a byte aside.
+ */
+static struct guest_length *length_at(struct vcpu *vcpu)
+{
+	u64 rip = vcpu->state->rip;
+
+	return &vcpu->lengths[(rip ^ rip >> 4 ^ rip >> 12) % GUEST_LENGTHS];
+}
+
+unsigned int guest_known_length(struct vcpu *vcpu)
+{
+	const struct guest_length *known = length_at(vcpu);
+	u32 bytes;
+	int error;
+
+	if (known->rip != vcpu->state->rip || known->reason != vcpu->state->exit ||
+	    !vcpu_long_code(vcpu))
+		return 0;
+	pagefault_disable();
+	error = __get_user(bytes, (const u32 __user *)known->place);
+	pagefault_enable();
+	return error || (bytes ^ known->bytes) << (32 - 8 * known->length) ? 0 : known->length;
+}
+
+void guest_learn_length(struct vcpu *vcpu, unsigned int length)
+{
+	struct guest_length known = {
+		.rip = vcpu->state->rip,
+		.length = length,
+		.reason = vcpu->state->exit,
+	};
+	u64 guest;
+	u32 code;
+
+	/* Four bytes of one page are looked at. */
+	if (length > 4 || !vcpu_long_code(vcpu) || (known.rip & ~PAGE_MASK) > PAGE_SIZE - 4)
+		return;
+	vcpu_want(vcpu, SILL_GROUP_SEGMENTS);
+	if (guest_translate(vcpu, known.rip, WALK_FETCH | (vcpu->state->cpl == 3 ? WALK_USER : 0),
+	                    &guest, &code))
+		return;
+	known.place = (const u8 __user *)memory_user(vcpu->vm, guest);
+	if (known.place && !get_user(known.bytes, (const u32 __user *)known.place))
+		*length_at(vcpu) = known;
 }

@@ -90,12 +90,17 @@ bool irqchip_msr_read(struct vcpu *vcpu, u32 index, u64 *ret)
 bool irqchip_msr_write(struct vcpu *vcpu, u32 index, u64 value)
 {
 	struct lapic *lapic = &vcpu->irq->lapic;
+	bool result = true;
 
 	guard(spinlock_irqsave)(&vcpu->vm->irqchip->lock);
-	if (index != MSR_IA32_TSC_DEADLINE)
-		return lapic_msr_write(lapic, index, value);
-	lapic_set_tsc_deadline(lapic, value);
-	return true;
+	if (index == MSR_IA32_TSC_DEADLINE)
+		lapic_set_tsc_deadline(lapic, value);
+	else
+		result = lapic_msr_write(lapic, index, value);
+	/* An end of interrupt lets the next one through. */
+	if (lapic_pending(lapic) >= 0)
+		set_bit(VCPU_REQUEST_EVENT, &vcpu->requests);
+	return result;
 }
 
 void irqchip_tsc_changed(struct vcpu *vcpu)

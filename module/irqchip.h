@@ -81,6 +81,11 @@ int irqchip_next_end(struct vcpu *vcpu);
 bool irqchip_set_base(struct vcpu *vcpu, u64 base, bool by_host);
 bool irqchip_msr_read(struct vcpu *vcpu, u32 index, u64 *ret);
 bool irqchip_msr_write(struct vcpu *vcpu, u32 index, u64 value);
+/* Is written often, and can be with interrupts off: the timer's deadline, the x2APIC's EOI and ICR. */
+static inline bool irqchip_is_quick(u32 index)
+{
+	return index == MSR_IA32_TSC_DEADLINE || index == 0x80b || index == 0x830;
+}
 void irqchip_tsc_changed(struct vcpu *vcpu);
 void irqchip_reset_vcpu(struct vcpu *vcpu);
 

@@ -223,6 +223,19 @@ static void __user *user_at(const struct slot *slot, u64 guest)
 	return (void __user *)(slot->user + (guest - slot->guest));
 }
 
+u64 memory_user(struct vm *vm, u64 guest)
+{
+	const struct slot *slot;
+	u64 result = 0;
+
+	down_read(&vm->slots_lock);
+	slot = slot_find(&vm->slots, guest);
+	if (slot)
+		result = slot->user + (guest - slot->guest);
+	up_read(&vm->slots_lock);
+	return result;
+}
+
 static void note_written(struct vm *vm, struct slot *slot, u64 guest, u64 size)
 {
 	if (!slot->dirty)

@@ -54,15 +54,14 @@ static bool is_canonical(u64 address)
 	return (u64)((s64)address << 7 >> 7) == address;
 }
 
-static enum msr_answer write_state(struct vcpu *vcpu, u32 index, u64 value)
+static enum msr_answer write_state(struct vcpu *vcpu, u32 index, u64 value, u64 *place, u32 group)
 {
-	u32 group;
-	u64 *place = in_state(vcpu, index, &group);
 	bool address =
 		index != MSR_STAR && index != MSR_SYSCALL_MASK && index != MSR_IA32_SYSENTER_CS;
 
 	if (address && !is_canonical(value))
 		return MSR_FAULT;
+	vcpu_want(vcpu, group);
 	*place = value;
 	vcpu_changed(vcpu, group);
 	return MSR_OK;
@@ -132,11 +131,13 @@ enum msr_answer msr_read(struct vcpu *vcpu, u32 index, bool by_host, u64 *ret)
 	const u64 *place = in_state(vcpu, index, &group);
 
 	if (place) {
+		vcpu_want(vcpu, group);
 		*ret = *place;
 		return MSR_OK;
 	}
 	if (is_apic(vcpu, index))
 		return irqchip_msr_read(vcpu, index, ret) ? MSR_OK : MSR_FAULT;
+	vcpu_want(vcpu, SILL_GROUP_SYSTEM);
 	switch (index) {
 	case MSR_EFER:
 		*ret = vcpu->state->system.efer & ~(u64)EFER_SVME;
@@ -177,11 +178,13 @@ enum msr_answer msr_read(struct vcpu *vcpu, u32 index, bool by_host, u64 *ret)
 enum msr_answer msr_write(struct vcpu *vcpu, u32 index, u64 value, bool by_host)
 {
 	u32 group;
+	u64 *place = in_state(vcpu, index, &group);
 
-	if (in_state(vcpu, index, &group))
-		return write_state(vcpu, index, value);
+	if (place)
+		return write_state(vcpu, index, value, place, group);
 	if (is_apic(vcpu, index))
 		return irqchip_msr_write(vcpu, index, value) ? MSR_OK : MSR_FAULT;
+	vcpu_want(vcpu, SILL_GROUP_SYSTEM);
 	switch (index) {
 	case MSR_EFER:
 		return write_efer(vcpu, value, by_host);

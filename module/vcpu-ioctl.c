@@ -239,9 +239,10 @@ static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long 
 {
 	void __user *user = (void __user *)argument;
 
-	switch (command) {
-	case KVM_RUN:
+	if (command == KVM_RUN)
 		return argument ? -EINVAL : vcpu_run(vcpu);
+	vcpu_want(vcpu, SILL_GROUPS);
+	switch (command) {
 	case KVM_GET_MSRS:
 		return transfer_msrs(vcpu, user, false);
 	case KVM_SET_MSRS:

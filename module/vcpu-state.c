@@ -282,11 +282,10 @@ void vcpu_reset(struct vcpu *vcpu)
 {
 	struct sill_vcpu *state = vcpu->state;
 
+	vcpu->have = SILL_GROUPS;
 	state->system.cr0 = X86_CR0_CD | X86_CR0_NW;
 	init_registers(vcpu);
 	state->system.pat = PAT_RESET;
-	/* What the root wants to know of every exit. */
-	state->get = SILL_GROUP_SYSTEM | SILL_GROUP_SEGMENTS | SILL_GROUP_CALLS;
 	vcpu_changed(vcpu, SILL_GROUPS);
 	vcpu_update_traps(vcpu);
 	vcpu->xcr0 = 1;
@@ -297,6 +296,7 @@ void vcpu_reset(struct vcpu *vcpu)
 
 void vcpu_init(struct vcpu *vcpu)
 {
+	vcpu_want(vcpu, SILL_GROUPS);
 	irqchip_reset_vcpu(vcpu);
 	init_registers(vcpu);
 	/* The boot processor begins anew; the others wait for their start. */
@@ -310,6 +310,7 @@ void vcpu_start(struct vcpu *vcpu, u8 vector)
 
 	if (vcpu->mp_state != KVM_MP_STATE_INIT_RECEIVED)
 		return;
+	vcpu_want(vcpu, SILL_GROUP_SEGMENTS);
 	cs->selector = vector << 8;
 	cs->base = vector << 12;
 	vcpu->state->rip = 0;

@@ -44,6 +44,13 @@ void vcpu_request(struct vcpu *vcpu, unsigned int request)
 	vcpu_kick(vcpu);
 }
 
+void vcpu_fetch(struct vcpu *vcpu, u32 groups)
+{
+	/* It cannot fail while there is a session, and without one nobody runs what is here. */
+	hypercall(SILL_CALL_FETCH, vcpu->vm->session, vcpu->number, groups, 0);
+	vcpu->have |= groups;
+}
+
 /* Debug addresses count only when DR7 enables one, or the guest reaches them without exits. */
 static bool needs_debug_addresses(const struct vcpu *vcpu)
 {
@@ -94,7 +101,15 @@ static s64 run_with_guest_state(struct vcpu *vcpu)
 	if (debug)
 		load_debug_addresses(vcpu);
 
-	reason = hypercall(SILL_CALL_RUN, vcpu->vm->session, vcpu->number, 0, 0);
+	do {
+		reason = hypercall(SILL_CALL_RUN, vcpu->vm->session, vcpu->number, 0, 0);
+		vcpu->exits++;
+		vcpu->have = SILL_GROUP_SETTINGS;
+		if (!exit_quick(vcpu, reason))
+			break;
+		/* If something else comes first, this exit is none any more. */
+		reason = SILL_RUN_INTERRUPT;
+	} while (!READ_ONCE(vcpu->requests) && !xfer_to_guest_mode_work_pending());
 
 	/* An emulated processor lets the guest execute XSETBV without an exit. */
 	if (host_xcr0)
@@ -241,7 +256,6 @@ static int run_loop(struct vcpu *vcpu)
 			continue;
 		if (result < 0)
 			return result;
-		vcpu->exits++;
 		result = exit_handle(vcpu, result);
 		if (result <= 0)
 			return result;
@@ -256,7 +270,10 @@ static int take_synced(struct vcpu *vcpu)
 
 	if ((run->kvm_valid_regs | dirty) & ~KVM_SYNC_X86_VALID_FIELDS)
 		return -EINVAL;
+	if (!dirty)
+		return 0;
 	run->kvm_dirty_regs = 0;
+	vcpu_want(vcpu, SILL_GROUPS);
 	if (dirty & KVM_SYNC_X86_REGS) {
 		struct kvm_regs regs = run->s.regs.regs;
 
@@ -285,6 +302,9 @@ static void tell(struct vcpu *vcpu)
 	run->cr8 = vcpu->state->tpr;
 	run->apic_base = vcpu->apic_base;
 	run->ready_for_interrupt_injection = takes_interrupt(vcpu);
+	if (!run->kvm_valid_regs)
+		return;
+	vcpu_want(vcpu, SILL_GROUPS);
 	if (run->kvm_valid_regs & KVM_SYNC_X86_REGS)
 		vcpu_get_regs(vcpu, &run->s.regs.regs);
 	if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)
@@ -296,7 +316,7 @@ static void tell(struct vcpu *vcpu)
 void vcpu_complete_with(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu))
 {
 	vcpu->complete = complete;
-	vcpu->complete_rip = vcpu_linear_rip(vcpu);
+	vcpu->complete_rip = vcpu->state->rip;
 }
 
 /* The VMM's answer to the last exit.  As exits do. */
@@ -306,7 +326,7 @@ static int take_answer(struct vcpu *vcpu)
 
 	vcpu->complete = NULL;
 	/* A machine that was reset in the middle of an instruction has forgotten it. */
-	return complete && vcpu_linear_rip(vcpu) == vcpu->complete_rip ? complete(vcpu) : 1;
+	return complete && vcpu->state->rip == vcpu->complete_rip ? complete(vcpu) : 1;
 }
 
 int vcpu_run(struct vcpu *vcpu)
@@ -328,6 +348,8 @@ int vcpu_run(struct vcpu *vcpu)
 	/* The next run begins with exits for debug registers. */
 	if (vcpu->debug_live) {
 		vcpu->debug_live = false;
+		/* DR7 stays from now on what it is there. */
+		vcpu_want(vcpu, SILL_GROUP_SYSTEM);
 		vcpu_update_traps(vcpu);
 	}
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);

@@ -25,6 +25,15 @@ enum {
 	VCPU_REQUEST_SIPI, /* with `sipi_vector` */
 };
 
+/* An instruction that exited, and was decoded: guest.c. */
+#define GUEST_LENGTHS 16u
+struct guest_length {
+	u64 rip;
+	const u8 __user *place;
+	u32 bytes;
+	u8 length, reason;
+};
+
 /* Where the thread is. */
 enum { VCPU_OUTSIDE, VCPU_IN_GUEST };
 
@@ -56,6 +65,7 @@ struct vcpu {
 
 	struct page *state_page;
 	struct sill_vcpu *state;
+	u32 have; /* groups of the state that are in `state`; the others vcpu_want() brings */
 	struct page *run_page, *pio_page;
 	struct kvm_run *run;
 	void *pio;
@@ -64,7 +74,7 @@ struct vcpu {
 	 * -errno.
 	 */
 	int (*complete)(struct vcpu *vcpu);
-	u64 complete_rip; /* linear: the VMM may have put it elsewhere meanwhile */
+	u64 complete_rip; /* the VMM may have put it elsewhere meanwhile */
 	struct emulate *emulate;
 
 	struct vcpu_events events;
@@ -93,6 +103,8 @@ struct vcpu {
 	bool has_signal_mask;
 	sigset_t signal_mask;
 
+	struct guest_length lengths[GUEST_LENGTHS];
+
 	/* Statistics, for /dev/sill. */
 	u64 exits, exits_to_vmm;
 };
@@ -104,6 +116,8 @@ void vcpu_free(struct vcpu *vcpu);
 void vcpu_request(struct vcpu *vcpu, unsigned int request);
 void vcpu_kick(struct vcpu *vcpu);
 int vcpu_run(struct vcpu *vcpu);
+/* Brings groups of the state from the hypervisor.  In any context of the thread. */
+void vcpu_fetch(struct vcpu *vcpu, u32 groups);
 
 /* The next KVM_RUN begins with this, if RIP is still the same. */
 void vcpu_complete_with(struct vcpu *vcpu, int (*complete)(struct vcpu *vcpu));
@@ -152,6 +166,8 @@ bool event_wakes(struct vcpu *vcpu);
 
 /* exits.c: 1 go on, 0 the VMM is needed (vcpu->run is filled in), -errno. */
 int exit_handle(struct vcpu *vcpu, enum sill_run reason);
+/* With interrupts off, right behind the run: true: it is done, and nothing else has changed. */
+bool exit_quick(struct vcpu *vcpu, enum sill_run reason);
 /* Steps over the instruction that exited.  As exits do. */
 int exit_skip(struct vcpu *vcpu);
 /* The instruction is done and RIP is behind it: what follows from that.  As exits do. */
@@ -166,6 +182,13 @@ int exit_emulation_error(struct vcpu *vcpu);
 
 /* guest.c: an address as the virtual processor sees it; walk_translate() with its registers. */
 int guest_translate(void *vcpu, u64 linear, unsigned int access, u64 *ret_guest, u32 *ret_code);
+/*
+ * The length of the instruction that exited, if one that exited there for the same reason was
+ * learned before and its bytes are still the same; 0.  In any context of the thread.
+ */
+unsigned int guest_known_length(struct vcpu *vcpu);
+/* This is its length. */
+void guest_learn_length(struct vcpu *vcpu, unsigned int length);
 
 /* msr.c */
 enum msr_answer msr_read(struct vcpu *vcpu, u32 index, bool by_host, u64 *ret);
@@ -200,6 +223,14 @@ bool clock_tsc_stable(void);
 /* KVM_KVMCLOCK_CTRL: the guest was paused. */
 int clock_pause(struct vcpu *vcpu);
 
+/* Before groups of the state are looked at, and before they are changed. */
+static inline void vcpu_want(struct vcpu *vcpu, u32 groups)
+{
+	if (groups & ~vcpu->have)
+		vcpu_fetch(vcpu, groups & ~vcpu->have);
+}
+
+/* After they were changed. */
 static inline void vcpu_changed(struct vcpu *vcpu, u32 groups)
 {
 	vcpu->state->put |= groups;
@@ -208,17 +239,22 @@ static inline void vcpu_changed(struct vcpu *vcpu, u32 groups)
 /* 64-bit code? */
 static inline bool vcpu_long_code(const struct vcpu *vcpu)
 {
-	return (vcpu->state->system.efer & 0x400) &&
-	       (vcpu->state->segments[SILL_CS].attributes & 0x200);
+	const struct sill_vcpu *state = vcpu->state;
+
+	if (~vcpu->have & (SILL_GROUP_SYSTEM | SILL_GROUP_SEGMENTS))
+		return state->mode & SILL_MODE_64;
+	return (state->system.efer & 0x400) && (state->segments[SILL_CS].attributes & 0x200);
 }
 
 /* RIP as a linear address. */
-static inline u64 vcpu_linear_rip(const struct vcpu *vcpu)
+static inline u64 vcpu_linear_rip(struct vcpu *vcpu)
 {
 	const struct sill_vcpu *state = vcpu->state;
 
-	return vcpu_long_code(vcpu) ? state->rip
-	                            : (u32)(state->rip + state->segments[SILL_CS].base);
+	if (vcpu_long_code(vcpu))
+		return state->rip;
+	vcpu_want(vcpu, SILL_GROUP_SEGMENTS);
+	return (u32)(state->rip + state->segments[SILL_CS].base);
 }
 
 #endif

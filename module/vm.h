@@ -102,6 +102,8 @@ void memory_change(struct vm *vm, u64 guest, u64 size, enum sill_change change);
  * The module's own access, in a thread of the VMM.  0, MEMORY_DEVICE (nothing was done), -EFAULT.
  */
 int memory_read(struct vm *vm, u64 guest, void *to, u64 size);
+/* Where the VMM has that byte, for a look that may be out of date; 0: there is no memory. */
+u64 memory_user(struct vm *vm, u64 guest);
 int memory_write(struct vm *vm, u64 guest, const void *from, u64 size);
 /*
  * Compares and exchanges 1, 2, 4 or 8 aligned bytes; *expected has what was there.  -EAGAIN: it

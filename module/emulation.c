@@ -6,20 +6,10 @@
  */
 #include "module/emulate.h"
 
-#include <asm/fpu/api.h>
-#include <linux/slab.h>
-
 #include "module/io.h"
 
 /* Iterations of a repeated instruction, before the thread looks for other work. */
 #define ITERATIONS 512u
-
-/* Where XSAVE's standard format has vector registers: APM volume 2, 11.4.4 and CPUID leaf Dh. */
-#define XMM_OFFSET    160u
-#define HEADER_OFFSET 512u
-#define YMM_OFFSET    576u
-#define XSTATE_SSE    2ull
-#define XSTATE_YMM    4ull
 
 static int access(void *context, struct emulate_access *access)
 {
@@ -70,58 +60,12 @@ static int exchange(void *context, u64 physical, const void *expected, const voi
 	return result == MEMORY_DEVICE ? EMULATE_DEVICE : result;
 }
 
-/*
- * The guest's vector registers in the standard format.  While KVM_RUN is under way they may be in
- * the processor: whoever takes the FPU for the kernel has them saved, and loaded again before the
- * guest runs.
- */
-static u8 *vector_state(struct vcpu *vcpu)
-{
-	u8 *area = kzalloc(sizeof(struct kvm_xsave), GFP_KERNEL | __GFP_NOFAIL);
-
-	kernel_fpu_begin();
-	kernel_fpu_end();
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, area, sizeof(struct kvm_xsave),
-	                               vcpu->fpu.fpstate->user_xfeatures, 0);
-	return area;
-}
-
-static void vector_read(void *context, unsigned int number, u8 *data, unsigned int size)
-{
-	u8 *area = vector_state(context);
-
-	memcpy(data, area + XMM_OFFSET + 16 * number, 16);
-	if (size > 16)
-		memcpy(data + 16, area + YMM_OFFSET + 16 * number, 16);
-	kfree(area);
-}
-
-static void vector_write(void *context, unsigned int number, const u8 *data, unsigned int size,
-                         bool clear)
-{
-	struct vcpu *vcpu = context;
-	u8 *area = vector_state(vcpu);
-	u64 *present = (u64 *)(area + HEADER_OFFSET);
-	u32 pkru = 0;
-
-	memcpy(area + XMM_OFFSET + 16 * number, data, 16);
-	*present |= XSTATE_SSE;
-	if (size > 16) {
-		memcpy(area + YMM_OFFSET + 16 * number, data + 16, 16);
-		*present |= XSTATE_YMM;
-	} else if (clear) {
-		memset(area + YMM_OFFSET + 16 * number, 0, 16);
-	}
-	fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, area, cpuid_host_xcr0() | XSTATE_SSE, &pkru);
-	kfree(area);
-}
-
 static const struct emulate_ops ops = {
 	.translate = guest_translate,
 	.access = access,
 	.exchange = exchange,
-	.vector_read = vector_read,
-	.vector_write = vector_write,
+	.vector_read = vcpu_vector_read,
+	.vector_write = vcpu_vector_write,
 };
 
 static int go_on(struct vcpu *vcpu);

@@ -54,33 +54,6 @@ static long set_signal_mask(struct vcpu *vcpu, struct kvm_signal_mask __user *us
 	return 0;
 }
 
-static long get_xsave(struct vcpu *vcpu, void __user *user)
-{
-	void *buffer = kzalloc(sizeof(struct kvm_xsave), GFP_KERNEL);
-	long result;
-
-	if (!buffer)
-		return -ENOMEM;
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, buffer, sizeof(struct kvm_xsave),
-	                               vcpu->fpu.fpstate->user_xfeatures, 0);
-	result = copy_to_user(user, buffer, sizeof(struct kvm_xsave)) ? -EFAULT : 0;
-	kfree(buffer);
-	return result;
-}
-
-static long set_xsave(struct vcpu *vcpu, void __user *user)
-{
-	void *buffer = memdup_user(user, sizeof(struct kvm_xsave));
-	u32 pkru = 0;
-	long result;
-
-	if (IS_ERR(buffer))
-		return PTR_ERR(buffer);
-	result = fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, buffer, cpuid_host_xcr0(), &pkru);
-	kfree(buffer);
-	return result;
-}
-
 static long set_xcrs(struct vcpu *vcpu, const struct kvm_xcrs *xcrs)
 {
 	u32 i;
@@ -261,9 +234,9 @@ static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long 
 		return 0;
 	case KVM_GET_XSAVE:
 	case KVM_GET_XSAVE2:
-		return get_xsave(vcpu, user);
+		return vcpu_get_xsave(vcpu, user);
 	case KVM_SET_XSAVE:
-		return set_xsave(vcpu, user);
+		return vcpu_set_xsave(vcpu, user);
 	case KVM_GET_TSC_KHZ:
 		return tsc_khz;
 	/* Only the processor's own rate. */

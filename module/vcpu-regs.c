@@ -1,84 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The FPU, debug registers, and events under way, as KVM's structures have them.
+ * XCR0, debug registers, and events under way, as KVM's structures have them.
  */
-#include <asm/fpu/xcr.h>
-#include <linux/slab.h>
-
 #include "module/vcpu.h"
 
-/* The first 512 bytes of XSAVE's area (APM volume 2, 11.4.4): its legacy part. */
-struct legacy {
-	u16 fcw, fsw;
-	u8 ftw, reserved;
-	u16 opcode;
-	u64 ip, dp;
-	u32 mxcsr, mxcsr_mask;
-	u8 st[8][16];
-	u8 xmm[16][16];
-};
-
-#define XSAVE_HEADER  512
-#define XSAVE_X87_SSE 3ull
-#define XCR0_X87      1ull
-#define XCR0_SSE      2ull
-#define XCR0_AVX      4ull
-#define XCR0_AVX512   0xe0ull
-
-/* The guest's state in the standard format, in which a part that is as after a reset says so. */
-static void *standard_format(struct vcpu *vcpu)
-{
-	void *area = kzalloc(sizeof(struct kvm_xsave), GFP_KERNEL);
-
-	if (area)
-		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, area, sizeof(struct kvm_xsave),
-		                               vcpu->fpu.fpstate->user_xfeatures, 0);
-	return area;
-}
-
-int vcpu_get_fpu(struct vcpu *vcpu, struct kvm_fpu *fpu)
-{
-	struct legacy *legacy = standard_format(vcpu);
-
-	if (!legacy)
-		return -ENOMEM;
-	memcpy(fpu->fpr, legacy->st, sizeof(fpu->fpr));
-	memcpy(fpu->xmm, legacy->xmm, sizeof(fpu->xmm));
-	fpu->fcw = legacy->fcw;
-	fpu->fsw = legacy->fsw;
-	fpu->ftwx = legacy->ftw;
-	fpu->last_opcode = legacy->opcode;
-	fpu->last_ip = legacy->ip;
-	fpu->last_dp = legacy->dp;
-	fpu->mxcsr = legacy->mxcsr;
-	kfree(legacy);
-	return 0;
-}
-
-int vcpu_set_fpu(struct vcpu *vcpu, const struct kvm_fpu *fpu)
-{
-	void *area = standard_format(vcpu);
-	struct legacy *legacy = area;
-	u32 pkru = 0;
-	int error;
-
-	if (!area)
-		return -ENOMEM;
-	memcpy(legacy->st, fpu->fpr, sizeof(fpu->fpr));
-	memcpy(legacy->xmm, fpu->xmm, sizeof(fpu->xmm));
-	legacy->fcw = fpu->fcw;
-	legacy->fsw = fpu->fsw;
-	legacy->ftw = fpu->ftwx;
-	legacy->opcode = fpu->last_opcode;
-	legacy->ip = fpu->last_ip;
-	legacy->dp = fpu->last_dp;
-	legacy->mxcsr = fpu->mxcsr;
-	*(u64 *)(area + XSAVE_HEADER) |= XSAVE_X87_SSE;
-	error = fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, area, cpuid_host_xcr0() | XSAVE_X87_SSE,
-	                                       &pkru);
-	kfree(area);
-	return error;
-}
+#define XCR0_X87    1ull
+#define XCR0_SSE    2ull
+#define XCR0_AVX    4ull
+#define XCR0_AVX512 0xe0ull
 
 /* What XSETBV takes: APM volume 2, 11.5.2. */
 int vcpu_set_xcr0(struct vcpu *vcpu, u64 value)

@@ -26,26 +26,23 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 #define BIG      0x400
 #define GRANULAR 0x800
 
+/* The order of struct kvm_regs, up to RIP, and of struct kvm_sregs. */
+static const u8 order[16] = {
+	RAX, RBX, RCX, RDX, RSI, RDI, RSP, RBP, 8, 9, 10, 11, 12, 13, 14, 15
+};
+static const u8 segment_order[SILL_SEGMENTS] = { SILL_CS, SILL_DS, SILL_ES, SILL_FS,
+	                                         SILL_GS, SILL_SS, SILL_TR, SILL_LDTR };
+static_assert(offsetof(struct kvm_regs, rip) == sizeof(u64) * ARRAY_SIZE(order));
+static_assert(offsetof(struct kvm_sregs, gdt) == sizeof(struct kvm_segment) * SILL_SEGMENTS);
+
 void vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs)
 {
 	const struct sill_vcpu *state = vcpu->state;
+	u64 *to = (u64 *)regs;
+	unsigned int i;
 
-	regs->rax = state->gpr[RAX];
-	regs->rbx = state->gpr[RBX];
-	regs->rcx = state->gpr[RCX];
-	regs->rdx = state->gpr[RDX];
-	regs->rsi = state->gpr[RSI];
-	regs->rdi = state->gpr[RDI];
-	regs->rsp = state->gpr[RSP];
-	regs->rbp = state->gpr[RBP];
-	regs->r8 = state->gpr[8];
-	regs->r9 = state->gpr[9];
-	regs->r10 = state->gpr[10];
-	regs->r11 = state->gpr[11];
-	regs->r12 = state->gpr[12];
-	regs->r13 = state->gpr[13];
-	regs->r14 = state->gpr[14];
-	regs->r15 = state->gpr[15];
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		to[i] = state->gpr[order[i]];
 	regs->rip = state->rip;
 	regs->rflags = state->rflags;
 	/* The debugger's step is not the guest's. */
@@ -56,23 +53,11 @@ void vcpu_get_regs(struct vcpu *vcpu, struct kvm_regs *regs)
 void vcpu_set_regs(struct vcpu *vcpu, const struct kvm_regs *regs)
 {
 	struct sill_vcpu *state = vcpu->state;
+	const u64 *from = (const u64 *)regs;
+	unsigned int i;
 
-	state->gpr[RAX] = regs->rax;
-	state->gpr[RBX] = regs->rbx;
-	state->gpr[RCX] = regs->rcx;
-	state->gpr[RDX] = regs->rdx;
-	state->gpr[RSI] = regs->rsi;
-	state->gpr[RDI] = regs->rdi;
-	state->gpr[RSP] = regs->rsp;
-	state->gpr[RBP] = regs->rbp;
-	state->gpr[8] = regs->r8;
-	state->gpr[9] = regs->r9;
-	state->gpr[10] = regs->r10;
-	state->gpr[11] = regs->r11;
-	state->gpr[12] = regs->r12;
-	state->gpr[13] = regs->r13;
-	state->gpr[14] = regs->r14;
-	state->gpr[15] = regs->r15;
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		state->gpr[order[i]] = from[i];
 	state->rip = regs->rip;
 	state->rflags = regs->rflags | X86_EFLAGS_FIXED;
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
@@ -122,16 +107,11 @@ static_assert(COMMON == offsetof(struct kvm_sregs2, flags), "the two begin alike
 static void get_common(struct vcpu *vcpu, struct kvm_sregs *sregs)
 {
 	const struct sill_vcpu *state = vcpu->state;
+	unsigned int i;
 
 	memset(sregs, 0, COMMON);
-	sregs->cs = get_segment(&state->segments[SILL_CS]);
-	sregs->ds = get_segment(&state->segments[SILL_DS]);
-	sregs->es = get_segment(&state->segments[SILL_ES]);
-	sregs->fs = get_segment(&state->segments[SILL_FS]);
-	sregs->gs = get_segment(&state->segments[SILL_GS]);
-	sregs->ss = get_segment(&state->segments[SILL_SS]);
-	sregs->tr = get_segment(&state->segments[SILL_TR]);
-	sregs->ldt = get_segment(&state->segments[SILL_LDTR]);
+	for (i = 0; i < SILL_SEGMENTS; i++)
+		(&sregs->cs)[i] = get_segment(&state->segments[segment_order[i]]);
 	/* The processor keeps the privilege level apart; KVM shows it as SS's. */
 	sregs->ss.dpl = state->cpl & 3;
 	sregs->gdt.base = state->gdt.base;
@@ -168,17 +148,12 @@ static bool is_sound(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 static int set_common(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	struct sill_vcpu *state = vcpu->state;
+	unsigned int i;
 
 	if (!is_sound(vcpu, sregs))
 		return -EINVAL;
-	state->segments[SILL_CS] = set_segment(&sregs->cs);
-	state->segments[SILL_DS] = set_segment(&sregs->ds);
-	state->segments[SILL_ES] = set_segment(&sregs->es);
-	state->segments[SILL_FS] = set_segment(&sregs->fs);
-	state->segments[SILL_GS] = set_segment(&sregs->gs);
-	state->segments[SILL_SS] = set_segment(&sregs->ss);
-	state->segments[SILL_TR] = set_segment(&sregs->tr);
-	state->segments[SILL_LDTR] = set_segment(&sregs->ldt);
+	for (i = 0; i < SILL_SEGMENTS; i++)
+		state->segments[segment_order[i]] = set_segment(&(&sregs->cs)[i]);
 	state->cpl = sregs->ss.dpl & 3;
 	state->gdt.base = sregs->gdt.base;
 	state->gdt.limit = sregs->gdt.limit;

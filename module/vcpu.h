@@ -137,9 +137,17 @@ int vcpu_set_sregs(struct vcpu *vcpu, const struct kvm_sregs *sregs);
 void vcpu_get_sregs2(struct vcpu *vcpu, struct kvm_sregs2 *sregs);
 int vcpu_set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
 
-/* vcpu-regs.c: FPU, debug registers, events */
+/* fpu.c */
 int vcpu_get_fpu(struct vcpu *vcpu, struct kvm_fpu *fpu);
 int vcpu_set_fpu(struct vcpu *vcpu, const struct kvm_fpu *fpu);
+int vcpu_get_xsave(struct vcpu *vcpu, void __user *user);
+int vcpu_set_xsave(struct vcpu *vcpu, const void __user *user);
+/* As struct emulate_ops has them. */
+void vcpu_vector_read(void *context, unsigned int number, u8 *data, unsigned int size);
+void vcpu_vector_write(void *context, unsigned int number, const u8 *data, unsigned int size,
+                       bool clear);
+
+/* vcpu-regs.c: XCR0, debug registers, events */
 int vcpu_set_xcr0(struct vcpu *vcpu, u64 value);
 void vcpu_get_debugregs(struct vcpu *vcpu, struct kvm_debugregs *regs);
 int vcpu_set_debugregs(struct vcpu *vcpu, const struct kvm_debugregs *regs);

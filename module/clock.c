@@ -33,12 +33,11 @@ static void take_pair(struct vm *vm)
 
 void clock_create(struct vm *vm)
 {
-	spin_lock(&vm->clock_lock);
+	guard(spinlock)(&vm->clock_lock);
 	vm->clock_offset = -(s64)ktime_get_boottime_ns();
 	take_pair(vm);
 	vm->tsc_offset = -rdtsc_ordered();
 	vm->tsc_written_at = rdtsc_ordered();
-	spin_unlock(&vm->clock_lock);
 }
 
 void clock_set_tsc_offset(struct vcpu *vcpu, u64 offset)
@@ -76,15 +75,14 @@ void clock_set_tsc(struct vcpu *vcpu, u64 value, bool by_host)
 		clock_set_tsc_offset(vcpu, offset);
 		return;
 	}
-	spin_lock(&vm->clock_lock);
-	difference = offset - vm->tsc_offset;
-	if (value == 0 || (difference < (s64)rate && difference > -(s64)rate)) {
-		if (value != 0 || now - vm->tsc_written_at < rate)
+	scoped_guard(spinlock, &vm->clock_lock)
+	{
+		difference = offset - vm->tsc_offset;
+		if (value ? abs(difference) < rate : now - vm->tsc_written_at < rate)
 			offset = vm->tsc_offset;
+		vm->tsc_offset = offset;
+		vm->tsc_written_at = now;
 	}
-	vm->tsc_offset = offset;
-	vm->tsc_written_at = now;
-	spin_unlock(&vm->clock_lock);
 	clock_set_tsc_offset(vcpu, offset);
 }
 
@@ -141,12 +139,13 @@ int clock_update(struct vcpu *vcpu)
 
 	if (!(vcpu->clock_msr & KVM_MSR_ENABLED))
 		return 0;
-	spin_lock(&vm->clock_lock);
-	if (!clock_tsc_stable())
-		take_pair(vm);
-	info.tsc_timestamp = vm->clock_tsc + vcpu->state->settings.tsc_offset;
-	info.system_time = vm->clock_ns;
-	spin_unlock(&vm->clock_lock);
+	scoped_guard(spinlock, &vm->clock_lock)
+	{
+		if (!clock_tsc_stable())
+			take_pair(vm);
+		info.tsc_timestamp = vm->clock_tsc + vcpu->state->settings.tsc_offset;
+		info.system_time = vm->clock_ns;
+	}
 	scale(tsc_khz, &info.tsc_to_system_mul, &info.tsc_shift);
 	info.flags = clock_tsc_stable() ? PVCLOCK_TSC_STABLE_BIT : 0;
 	if (vcpu->clock_paused)
@@ -187,11 +186,10 @@ int clock_set_wall_msr(struct vcpu *vcpu, u64 value)
 
 int clock_get(struct vm *vm, struct kvm_clock_data *data)
 {
-	spin_lock(&vm->clock_lock);
+	guard(spinlock)(&vm->clock_lock);
 	data->clock = ktime_get_boottime_ns() + vm->clock_offset;
 	data->realtime = ktime_get_real_ns();
 	data->host_tsc = rdtsc_ordered();
-	spin_unlock(&vm->clock_lock);
 	data->flags = KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC |
 	              (clock_tsc_stable() ? KVM_CLOCK_TSC_STABLE : 0);
 	return 0;
@@ -208,10 +206,11 @@ int clock_set(struct vm *vm, const struct kvm_clock_data *data)
 	now = ktime_get_real_ns();
 	if ((data->flags & KVM_CLOCK_REALTIME) && now > data->realtime)
 		clock += now - data->realtime;
-	spin_lock(&vm->clock_lock);
-	vm->clock_offset = clock - ktime_get_boottime_ns();
-	take_pair(vm);
-	spin_unlock(&vm->clock_lock);
+	scoped_guard(spinlock, &vm->clock_lock)
+	{
+		vm->clock_offset = clock - ktime_get_boottime_ns();
+		take_pair(vm);
+	}
 	for (i = 0; i < vm_vcpu_count(vm); i++)
 		vcpu_request(vm->vcpus[i], VCPU_REQUEST_CLOCK);
 	return 0;

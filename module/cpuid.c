@@ -294,9 +294,9 @@ const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, uint3
 	int range = range_of(leaf);
 
 	if (range >= 0 && low < CPUID_DIRECT) {
-		if (!table->first[range][low])
+		i = table->first[range][array_index_nospec(low, CPUID_DIRECT)];
+		if (i-- == 0)
 			return NULL;
-		i = table->first[range][low] - 1;
 	}
 	for (; i < table->count; i++) {
 		const struct kvm_cpuid_entry2 *entry = &table->entries[i];

@@ -8,6 +8,7 @@
 #include <asm/processor.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/reboot.h>
 
 #include "module/control.h"
 #include "module/devices.h"
@@ -54,6 +55,15 @@ static int look_beneath(void)
 	return 0;
 }
 
+/* What is donated would be missing from a kernel that kexec starts. */
+static int on_reboot(struct notifier_block *block, unsigned long action, void *data)
+{
+	vm_stop_all();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot = { .notifier_call = on_reboot };
+
 static int __init sill_init(void)
 {
 	int error = look_beneath();
@@ -76,6 +86,7 @@ static int __init sill_init(void)
 		pr_err("sill: /dev/sill cannot be made: error %d\n", -error);
 		goto deregister;
 	}
+	register_reboot_notifier(&reboot);
 	pr_info("sill: /dev/kvm is served by Sill\n");
 	return 0;
 
@@ -88,6 +99,7 @@ free_work:
 
 static void __exit sill_exit(void)
 {
+	unregister_reboot_notifier(&reboot);
 	misc_deregister(&sill_device);
 	misc_deregister(&kvm_device);
 	work_free();

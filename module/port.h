@@ -10,6 +10,7 @@
 #ifdef __KERNEL__
 #include <linux/errno.h>
 #include <linux/limits.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #ifndef UINT64_C
@@ -24,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+/* Nobody else's memory is here that a processor could read ahead of a check. */
+#define array_index_nospec(index, size) (index)
 #endif
 
 #endif

@@ -133,46 +133,35 @@ static int take_range(struct msr_filter *filter, const struct kvm_msr_filter_ran
 	return 0;
 }
 
-static long set_filter(struct vm *vm, const struct kvm_msr_filter *argument)
+static long set_filter(struct vm *vm, void __user *user)
 {
-	struct msr_filter *filter, *old;
+	struct kvm_msr_filter *argument = memdup_user(user, sizeof(*argument));
+	struct msr_filter *filter;
 	unsigned int i;
 	int error = 0;
 
-	if (argument->flags & ~(u32)KVM_MSR_FILTER_DEFAULT_DENY)
-		return -EINVAL;
-	filter = kvzalloc(struct_size(filter, ranges, KVM_MSR_FILTER_MAX_RANGES),
-	                  GFP_KERNEL_ACCOUNT);
-	if (!filter)
-		return -ENOMEM;
-	filter->allow = !(argument->flags & KVM_MSR_FILTER_DEFAULT_DENY);
-	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES && !error; i++)
-		error = take_range(filter, &argument->ranges[i]);
-	/* To deny everything and to name nothing makes no sense. */
-	if (!error && !filter->allow && !filter->count)
-		error = -EINVAL;
-	if (error) {
-		kvfree(filter);
-		return error;
-	}
-	mutex_lock(&vm->lock);
-	old = rcu_replace_pointer(vm->filter, filter, lockdep_is_held(&vm->lock));
-	mutex_unlock(&vm->lock);
-	synchronize_rcu();
-	kvfree(old);
-	return 0;
-}
-
-static long set_filter_from(struct vm *vm, void __user *user)
-{
-	struct kvm_msr_filter *argument = memdup_user(user, sizeof(*argument));
-	long result;
-
 	if (IS_ERR(argument))
 		return PTR_ERR(argument);
-	result = set_filter(vm, argument);
+	filter = kvzalloc(struct_size(filter, ranges, KVM_MSR_FILTER_MAX_RANGES),
+	                  GFP_KERNEL_ACCOUNT);
+	if (!filter || argument->flags & ~(u32)KVM_MSR_FILTER_DEFAULT_DENY)
+		error = filter ? -EINVAL : -ENOMEM;
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES && !error; i++)
+		error = take_range(filter, &argument->ranges[i]);
+	if (!error) {
+		filter->allow = !(argument->flags & KVM_MSR_FILTER_DEFAULT_DENY);
+		/* To deny everything and to name nothing makes no sense. */
+		if (!filter->allow && !filter->count)
+			error = -EINVAL;
+	}
+	if (!error) {
+		scoped_guard(mutex, &vm->lock) filter =
+			rcu_replace_pointer(vm->filter, filter, lockdep_is_held(&vm->lock));
+		synchronize_rcu();
+	}
+	kvfree(filter);
 	kfree(argument);
-	return result;
+	return error;
 }
 
 /* The ioctls that take a structure: `argument` is a copy of it. */
@@ -243,7 +232,7 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 	case KVM_SET_NR_MMU_PAGES:
 		return argument < 64 ? -EINVAL : 0;
 	case KVM_X86_SET_MSR_FILTER:
-		return set_filter_from(vm, user);
+		return set_filter(vm, user);
 	case KVM_GET_CLOCK:
 		result = clock_get(vm, &clock);
 		return result ? result : copy_to_user(user, &clock, sizeof(clock)) ? -EFAULT : 0;

@@ -6,7 +6,6 @@
 #include "module/vm.h"
 
 #include <linux/anon_inodes.h>
-#include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -16,32 +15,62 @@
 #include "module/irqchip.h"
 #include "module/vcpu.h"
 
-static atomic_t total = ATOMIC_INIT(0);
+/* All machines; `stopped`: there shall be no more sessions. */
+static DEFINE_MUTEX(machines_lock);
+static LIST_HEAD(machines);
+static bool stopped;
 
 unsigned int vm_total(void)
 {
-	return atomic_read(&total);
+	struct list_head *machine;
+	unsigned int count = 0;
+
+	guard(mutex)(&machines_lock);
+	list_for_each (machine, &machines)
+		count++;
+	return count;
 }
 
 static void destroy_session(struct vm *vm)
 {
+	u32 session, i;
 	s64 result;
 
 	/* A notifier waits: pages that Linux frees are lent no more.  Then it has nothing to change. */
-	mutex_lock(&vm->map_lock);
-	while ((result = hypercall(SILL_CALL_DESTROY, vm->session, 0, 0, 0)) == -SILL_EAGAIN)
+	guard(mutex)(&vm->map_lock);
+	session = vm->session;
+	if (!session)
+		return;
+	/* Whoever runs it is called back, and cannot do so again. */
+	WRITE_ONCE(vm->session, 0);
+	for (i = 0; i < vm_vcpu_count(vm); i++)
+		vcpu_request(vm->vcpus[i], VCPU_REQUEST_EVENT);
+	while ((result = hypercall(SILL_CALL_DESTROY, session, 0, 0, 0)) == -SILL_EAGAIN ||
+	       result == -SILL_EBUSY)
 		cond_resched();
-	WARN_ONCE(result < 0, "sill: DESTROY of session %u: %lld\n", vm->session, result);
-	vm->session = 0;
-	mutex_unlock(&vm->map_lock);
+	WARN_ONCE(result < 0, "sill: DESTROY of session %u: %lld\n", session, result);
+}
+
+void vm_stop_all(void)
+{
+	struct vm *vm;
+
+	guard(mutex)(&machines_lock);
+	stopped = true;
+	if (list_empty(&machines))
+		return;
+	list_for_each_entry(vm, &machines, link) destroy_session(vm);
+	control_reclaim();
+	pr_info("sill: all machines are stopped; the hypervisor keeps %u donations\n",
+	        control_donations());
 }
 
 static void free_vm(struct vm *vm)
 {
 	u32 i;
 
-	if (vm->session)
-		destroy_session(vm);
+	scoped_guard(mutex, &machines_lock) list_del(&vm->link);
+	destroy_session(vm);
 	region_free_all(vm);
 	irqchip_stop(vm);
 	for (i = 0; i < vm->vcpu_count; i++)
@@ -55,7 +84,6 @@ static void free_vm(struct vm *vm)
 	mmdrop(vm->mm);
 	kvfree(vm);
 	control_reclaim();
-	atomic_dec(&total);
 }
 
 static void last_put(struct kref *references)
@@ -101,7 +129,7 @@ static struct vm *new_vm(void)
 	io_create(vm);
 	mmgrab(current->mm);
 	vm->mm = current->mm;
-	atomic_inc(&total);
+	scoped_guard(mutex, &machines_lock) list_add(&vm->link, &machines);
 	vm->batch = kzalloc(sizeof(*vm->batch), GFP_KERNEL_ACCOUNT);
 	vm->coalesced = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	return vm;
@@ -110,7 +138,7 @@ static struct vm *new_vm(void)
 int vm_create(unsigned long type)
 {
 	struct vm *vm;
-	s64 session;
+	s64 session = -ESHUTDOWN;
 	int fd = -ENOMEM;
 
 	if (type != 0)
@@ -120,11 +148,16 @@ int vm_create(unsigned long type)
 		return -ENOMEM;
 	if (!vm->batch || !vm->coalesced)
 		goto put;
-	session = hypercall_errno(control_call(SILL_CALL_CREATE, 0, 0, 0));
+	scoped_guard(mutex, &machines_lock)
+	{
+		if (!stopped)
+			session = hypercall_errno(control_call(SILL_CALL_CREATE, 0, 0, 0));
+		if (session >= 0)
+			vm->session = session;
+	}
 	fd = session;
 	if (session < 0)
 		goto put;
-	vm->session = session;
 	clock_create(vm);
 	fd = anon_inode_getfd("kvm-vm", &file_operations, vm, O_RDWR | O_CLOEXEC);
 	if (fd >= 0)

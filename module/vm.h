@@ -31,8 +31,9 @@ struct guest_slot {
 
 struct vm {
 	struct kref references;
-	struct mm_struct *mm; /* whose memory the guest's is; its ioctls come from there */
-	u32 session;
+	struct list_head link; /* of all machines */
+	struct mm_struct *mm;  /* whose memory the guest's is; its ioctls come from there */
+	u32 session;           /* 0: there is none any more.  Changed with map_lock */
 
 	/* Guards the list of virtual processors and the settings below. */
 	struct mutex lock;
@@ -76,6 +77,8 @@ void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
 /* Machines there are. */
 unsigned int vm_total(void);
+/* Another kernel is about to start: no session is left, nor will be, whatever the VMMs do. */
+void vm_stop_all(void);
 
 /* vm-ioctl.c */
 long vm_ioctl(struct file *file, unsigned int command, unsigned long argument);

@@ -61,8 +61,9 @@ int emulate_exchange(struct emulate *e, const struct place *place, const void *e
                      const void *wanted);
 /* May this program use the ports?  EMULATE_FAULT: no. */
 int emulate_port_check(struct emulate *e, uint16_t port, unsigned int size);
-int emulate_port(struct emulate *e, enum emulate_kind kind, uint16_t port, void *data,
-                 unsigned int size);
+/* One access: out of the log, or done now. */
+int emulate_access(struct emulate *e, enum emulate_kind kind, uint64_t address, void *data,
+                   unsigned int size);
 
 /* execute.c */
 uint64_t emulate_get(const struct emulate *e, unsigned int number, unsigned int size);

@@ -137,8 +137,7 @@ int emulate_check_target(struct emulate *e, uint64_t rip)
 	return allowed ? 0 : emulate_raise(e, VECTOR_GP, 0);
 }
 
-/* One access: out of the log, or done now. */
-static int perform(struct emulate *e, enum emulate_kind kind, uint64_t address, void *data,
+int emulate_access(struct emulate *e, enum emulate_kind kind, uint64_t address, void *data,
                    unsigned int size)
 {
 	struct emulate_access *entry = &e->log[e->at];
@@ -185,7 +184,7 @@ static int transfer(struct emulate *e, enum emulate_kind kind, const struct plac
 			piece = place->size[part] - done;
 			if (piece > 8)
 				piece = 8;
-			result = perform(e, kind, place->physical[part] + done, data, piece);
+			result = emulate_access(e, kind, place->physical[part] + done, data, piece);
 			if (result)
 				return result;
 			data += piece;
@@ -252,12 +251,6 @@ int emulate_port_check(struct emulate *e, uint16_t port, unsigned int size)
 	if (result)
 		return result;
 	return bits >> (port & 7) & ((1u << size) - 1) ? emulate_raise(e, VECTOR_GP, 0) : 0;
-}
-
-int emulate_port(struct emulate *e, enum emulate_kind kind, uint16_t port, void *data,
-                 unsigned int size)
-{
-	return perform(e, kind, port, data, size);
 }
 
 /* Bytes from where the known ones end to the end of that page. */

@@ -42,9 +42,9 @@ static int transfer(struct emulate *e, const struct step *step, uint64_t *rax, u
 	if (!error && step->uses_destination && !step->writes)
 		error = emulate_read(e, &step->destination, &other);
 	if (!error && in->op == INSN_INS)
-		error = emulate_port(e, EMULATE_PORT_IN, port, &value, in->size);
+		error = emulate_access(e, EMULATE_PORT_IN, port, &value, in->size);
 	if (!error && in->op == INSN_OUTS)
-		error = emulate_port(e, EMULATE_PORT_OUT, port, &value, in->size);
+		error = emulate_access(e, EMULATE_PORT_OUT, port, &value, in->size);
 	if (!error && step->writes)
 		error = emulate_write(e, &step->destination, &value);
 	if (error)
@@ -140,8 +140,8 @@ int emulate_in_out(struct emulate *e)
 	int error = emulate_port_check(e, port, in->size);
 
 	if (!error)
-		error = emulate_port(e, input ? EMULATE_PORT_IN : EMULATE_PORT_OUT, port, &value,
-		                     in->size);
+		error = emulate_access(e, input ? EMULATE_PORT_IN : EMULATE_PORT_OUT, port, &value,
+		                       in->size);
 	if (error)
 		return error;
 	if (input)

@@ -145,7 +145,7 @@ uint32_t ioapic_read(const struct ioapic *ioapic, uint32_t offset)
 		return ioapic->state.id << 24;
 	if (select < REGISTER_TABLE || select >= REGISTER_TABLE + 2 * IOAPIC_PINS)
 		return 0;
-	pin = (select - REGISTER_TABLE) / 2;
+	pin = array_index_nospec((select - REGISTER_TABLE) / 2, IOAPIC_PINS);
 	return (uint32_t)(ioapic->state.redirtbl[pin].bits >> (select & 1 ? 32 : 0));
 }
 
@@ -162,7 +162,8 @@ void ioapic_write(struct ioapic *ioapic, uint32_t offset, uint32_t value)
 	if (select == REGISTER_ID)
 		ioapic->state.id = value >> 24 & 15;
 	else if (select >= REGISTER_TABLE && select < REGISTER_TABLE + 2 * IOAPIC_PINS)
-		entry_write(ioapic, (select - REGISTER_TABLE) / 2, select & 1, value);
+		entry_write(ioapic, array_index_nospec((select - REGISTER_TABLE) / 2, IOAPIC_PINS),
+		            select & 1, value);
 }
 
 void ioapic_get_state(const struct ioapic *ioapic, struct kvm_ioapic_state *ret_state)

@@ -97,7 +97,7 @@ static struct lapic *find(const struct lapic_bus *bus, const struct irq_message 
 
 	if (message->logical || destination == 0xFF || destination >= bus->count)
 		return NULL;
-	lapic = bus->lapics[destination];
+	lapic = bus->lapics[array_index_nospec(destination, bus->count)];
 	return lapic && lapic_is_target(lapic, message, bus->narrow_is_id) ? lapic : NULL;
 }
 

@@ -324,38 +324,22 @@ static void data_write(struct pit *pit, unsigned int n, uint8_t value)
 static uint8_t data_read(struct pit *pit, unsigned int n)
 {
 	struct kvm_pit_channel_state *channel = &pit->channel[n];
-	uint16_t value;
+	uint8_t state = channel->count_latched;
+	uint16_t value = channel->latched_count;
 
 	if (channel->status_latched) {
 		channel->status_latched = 0;
 		return channel->status;
 	}
-	switch (channel->count_latched) {
-	case LSB:
-		channel->count_latched = 0;
-		return (uint8_t)channel->latched_count;
-	case MSB:
-		channel->count_latched = 0;
-		return (uint8_t)(channel->latched_count >> 8);
-	case WORD_LSB:
-		channel->count_latched = MSB;
-		return (uint8_t)channel->latched_count;
-	default:
-		break;
+	if (state) {
+		channel->count_latched = state == WORD_LSB ? MSB : 0;
+	} else {
+		state = channel->read_state;
+		value = shown(pit, n);
+		if (state == WORD_LSB || state == WORD_MSB)
+			channel->read_state = WORD_LSB + WORD_MSB - state;
 	}
-	value = shown(pit, n);
-	switch (channel->read_state) {
-	case MSB:
-		return (uint8_t)(value >> 8);
-	case WORD_LSB:
-		channel->read_state = WORD_MSB;
-		return (uint8_t)value;
-	case WORD_MSB:
-		channel->read_state = WORD_LSB;
-		return (uint8_t)(value >> 8);
-	default:
-		return (uint8_t)value;
-	}
+	return (uint8_t)(state == MSB || state == WORD_MSB ? value >> 8 : value);
 }
 
 static uint8_t speaker_read(const struct pit *pit)

@@ -155,6 +155,7 @@ int route_set(const struct route_table *table, const struct route_targets *targe
 
 	if (gsi >= ROUTE_MAX)
 		return IRQ_IGNORED;
+	gsi = array_index_nospec(gsi, ROUTE_MAX);
 	for (uint32_t i = table->first[gsi]; i < table->first[gsi + 1]; i++) {
 		int one = follow(&table->route[i], targets, source, high);
 

@@ -3,6 +3,7 @@
  * What /dev/kvm must do for a small VMM (kvm-machine.h), in guests of a few instructions each.
  *
  * kvm-probe [NAME]…      only these
+ * kvm-probe for-ever     runs a guest that never ends
  */
 #include <errno.h>
 #include <stdio.h>
@@ -300,7 +301,28 @@ static const struct test tests[] = {
 	TEST(machines_come_and_go),
 };
 
+/* Says so when the guest is on its way, and then what ended it. */
+static int run_for_ever(void)
+{
+	static const uint8_t code[] = {
+		0xe6, 0x10, /* out %al, $0x10 */
+		0xeb, 0xfe, /* jmp . */
+	};
+	struct machine machine;
+
+	if (!begin(&machine, code, sizeof(code)) || !expect_out(&machine, 0x10, 1, 0))
+		return 1;
+	printf("kvm: the guest runs\n");
+	fflush(stdout);
+	while (ioctl(machine.vcpu, KVM_RUN, 0) == 0 || errno == EINTR) {
+	}
+	printf("kvm: the guest was stopped: %s\n", strerror(errno));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "for-ever") == 0)
+		return run_for_ever();
 	return run_tests(tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

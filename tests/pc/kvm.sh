@@ -42,6 +42,22 @@ the_module_refuses_a_pc_without_the_hypervisor()
 	said refused '^kvm: refused$'
 }
 
+# The session is destroyed, and its memory is the kernel's again, before the kernel goes: as kexec wants it.
+a_machine_that_runs_ends_before_its_kernel_does()
+{
+	module_root 6.1
+	cat >"$work/6.1/script" <<-'SCRIPT'
+		insmod /sill.ko
+		/kvm-probe for-ever >/for-ever &
+		until grep -q 'the guest runs' /for-ever; do sleep 0.1; done
+		echo "kvm: a guest runs"
+	SCRIPT
+	pc ends --kernel 6.1 --add "$work/6.1" --line pc.then=script
+	said ends '^kvm: a guest runs$'
+	said ends 'sill: all machines are stopped; the hypervisor keeps 0 donations'
+	silent ends 'WARNING:|BUG:'
+}
+
 # Guests of QEMU's: "MACHINE CHIP CPUS".
 qemus_machines_reach_init()
 {
@@ -72,4 +88,5 @@ qemus_machines_reach_init()
 }
 
 run_tests the_small_vmm_runs_on_debian_12s_kernel ${FULL:+the_small_vmm_runs_on_debian_13s_kernel} \
-	the_module_refuses_a_pc_without_the_hypervisor qemus_machines_reach_init
+	the_module_refuses_a_pc_without_the_hypervisor a_machine_that_runs_ends_before_its_kernel_does \
+	qemus_machines_reach_init

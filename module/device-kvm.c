@@ -92,52 +92,25 @@ long kvm_capability(unsigned long capability)
 }
 
 /* KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST. */
-static long get_msr_list(struct kvm_msr_list __user *user, bool (*list)(unsigned int, u32 *))
+static long get_msr_list(struct kvm_msr_list __user *user, bool features)
 {
 	u32 room, index;
 	unsigned int count = 0, n;
 
 	if (get_user(room, &user->nmsrs))
 		return -EFAULT;
-	while (list(count, &index))
+	while (msr_list(features, count, &index))
 		count++;
 	if (put_user(count, &user->nmsrs))
 		return -EFAULT;
 	if (room < count)
 		return -E2BIG;
 	for (n = 0; n < count; n++) {
-		list(n, &index);
+		msr_list(features, n, &index);
 		if (put_user(index, &user->indices[n]))
 			return -EFAULT;
 	}
 	return 0;
-}
-
-/* KVM_GET_MSRS on the device: what the processor can do.  Returns how many could be read. */
-static long get_feature_msrs(struct kvm_msrs __user *user)
-{
-	struct msr_values *values;
-	struct kvm_msr_entry entry;
-	u32 count, i;
-
-	if (get_user(count, &user->nmsrs))
-		return -EFAULT;
-	if (count > 256)
-		return -E2BIG;
-	values = kmalloc(sizeof(*values), GFP_KERNEL);
-	if (!values)
-		return -ENOMEM;
-	msr_values_reset(values);
-	for (i = 0; i < count; i++) {
-		if (copy_from_user(&entry, &user->entries[i], sizeof(entry)))
-			break;
-		if (msr_values_read(values, entry.index, &entry.data) != MSR_OK)
-			break;
-		if (copy_to_user(&user->entries[i], &entry, sizeof(entry)))
-			break;
-	}
-	kfree(values);
-	return i;
 }
 
 static long device_ioctl(struct file *file, unsigned int command, unsigned long argument)
@@ -159,11 +132,11 @@ static long device_ioctl(struct file *file, unsigned int command, unsigned long 
 	case KVM_GET_EMULATED_CPUID:
 		return cpuid_get_emulated(user);
 	case KVM_GET_MSR_INDEX_LIST:
-		return get_msr_list(user, msr_list);
+		return get_msr_list(user, false);
 	case KVM_GET_MSR_FEATURE_INDEX_LIST:
-		return get_msr_list(user, msr_feature_list);
+		return get_msr_list(user, true);
 	case KVM_GET_MSRS:
-		return get_feature_msrs(user);
+		return msr_transfer(NULL, user, false);
 	case KVM_X86_GET_MCE_CAP_SUPPORTED:
 		return copy_to_user(user, &mce, sizeof(mce)) ? -EFAULT : 0;
 	default:

@@ -201,36 +201,35 @@ void msr_values_setup_mce(struct msr_values *values, uint64_t capability)
 	}
 }
 
-bool msr_list(unsigned int n, uint32_t *ret_index)
+bool msr_feature(uint32_t index, uint64_t *ret)
+{
+	uint32_t at;
+	const struct row *row = find(index, &at);
+
+	if (!row || !row->feature)
+		return false;
+	*ret = row->reset;
+	return true;
+}
+
+bool msr_list(bool features, unsigned int n, uint32_t *ret_index)
 {
 	uint32_t i;
 
-	if (n < OTHERS) {
-		*ret_index = others[n];
-		return true;
+	for (i = 0; !features && i < OTHERS; i++) {
+		if (n-- == 0) {
+			*ret_index = others[i];
+			return true;
+		}
 	}
-	n -= OTHERS;
 	for (i = 0; i < ROWS; i++) {
-		if (!rows[i].listed)
+		if (!(features ? rows[i].feature : rows[i].listed))
 			continue;
 		if (n < rows[i].count) {
 			*ret_index = rows[i].first + n;
 			return true;
 		}
 		n -= rows[i].count;
-	}
-	return false;
-}
-
-bool msr_feature_list(unsigned int n, uint32_t *ret_index)
-{
-	uint32_t i;
-
-	for (i = 0; i < ROWS; i++) {
-		if (rows[i].feature && n-- == 0) {
-			*ret_index = rows[i].first;
-			return true;
-		}
 	}
 	return false;
 }

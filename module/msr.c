@@ -7,6 +7,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 #include <linux/kvm_para.h>
+#include <linux/uaccess.h>
 
 #include "module/irqchip.h"
 #include "module/vcpu.h"
@@ -229,4 +230,33 @@ int msr_setup_mce(struct vcpu *vcpu, u64 capability)
 		return -EINVAL;
 	msr_values_setup_mce(&vcpu->msrs, capability);
 	return 0;
+}
+
+/* False: it is not there, or does not take the value. */
+static bool transfer(struct vcpu *vcpu, struct kvm_msr_entry *entry, bool set)
+{
+	if (!vcpu)
+		return msr_feature(entry->index, &entry->data);
+	return (set ? msr_write(vcpu, entry->index, entry->data, true)
+	            : msr_read(vcpu, entry->index, true, &entry->data)) == MSR_OK;
+}
+
+long msr_transfer(struct vcpu *vcpu, struct kvm_msrs __user *user, bool set)
+{
+	struct kvm_msr_entry entry;
+	u32 count, i;
+
+	if (get_user(count, &user->nmsrs))
+		return -EFAULT;
+	if (count > 256)
+		return -E2BIG;
+	for (i = 0; i < count; i++) {
+		if (copy_from_user(&entry, &user->entries[i], sizeof(entry)))
+			return -EFAULT;
+		if (!transfer(vcpu, &entry, set))
+			break;
+		if (!set && copy_to_user(&user->entries[i], &entry, sizeof(entry)))
+			return -EFAULT;
+	}
+	return i;
 }

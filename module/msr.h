@@ -30,9 +30,12 @@ enum msr_answer msr_values_write(struct msr_values *values, uint32_t index, uint
 /* Machine check: how many banks there are, and what is set where they are set up. */
 void msr_values_setup_mce(struct msr_values *values, uint64_t capability);
 
-/* Entry `n` of the list of MSRs that make up a guest's state; false behind the last. */
-bool msr_list(unsigned int n, uint32_t *ret_index);
-/* The same of those that say what the processor can do. */
-bool msr_feature_list(unsigned int n, uint32_t *ret_index);
+/*
+ * Entry `n` of the list of MSRs that make up a guest's state, or of those that say what the
+ * processor can do; false behind the last.
+ */
+bool msr_list(bool features, unsigned int n, uint32_t *ret_index);
+/* What such a one says; false: it is none. */
+bool msr_feature(uint32_t index, uint64_t *ret);
 
 #endif

@@ -11,28 +11,6 @@
 #include "module/irqchip.h"
 #include "module/vcpu.h"
 
-/* KVM_GET_MSRS, KVM_SET_MSRS: returns how many were done, up to the first that is not there. */
-static long transfer_msrs(struct vcpu *vcpu, struct kvm_msrs __user *user, bool set)
-{
-	struct kvm_msr_entry entry;
-	u32 count, i;
-
-	if (get_user(count, &user->nmsrs))
-		return -EFAULT;
-	if (count > 256)
-		return -E2BIG;
-	for (i = 0; i < count; i++) {
-		if (copy_from_user(&entry, &user->entries[i], sizeof(entry)))
-			return -EFAULT;
-		if (set ? msr_write(vcpu, entry.index, entry.data, true)
-		        : msr_read(vcpu, entry.index, true, &entry.data))
-			break;
-		if (!set && copy_to_user(&user->entries[i], &entry, sizeof(entry)))
-			return -EFAULT;
-	}
-	return i;
-}
-
 static long set_signal_mask(struct vcpu *vcpu, struct kvm_signal_mask __user *user)
 {
 	sigset_t mask;
@@ -217,9 +195,9 @@ static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long 
 	vcpu_want(vcpu, SILL_GROUPS);
 	switch (command) {
 	case KVM_GET_MSRS:
-		return transfer_msrs(vcpu, user, false);
+		return msr_transfer(vcpu, user, false);
 	case KVM_SET_MSRS:
-		return transfer_msrs(vcpu, user, true);
+		return msr_transfer(vcpu, user, true);
 	case KVM_SET_CPUID:
 		return cpuid_put_old(vcpu, user);
 	case KVM_SET_CPUID2:

@@ -202,6 +202,11 @@ void guest_learn_length(struct vcpu *vcpu, unsigned int length);
 enum msr_answer msr_read(struct vcpu *vcpu, u32 index, bool by_host, u64 *ret);
 enum msr_answer msr_write(struct vcpu *vcpu, u32 index, u64 value, bool by_host);
 int msr_setup_mce(struct vcpu *vcpu, u64 capability);
+/*
+ * KVM_GET_MSRS, KVM_SET_MSRS; without a virtual processor, those that say what the processor can do.
+ * Returns how many were done, up to the first that is not there.
+ */
+long msr_transfer(struct vcpu *vcpu, struct kvm_msrs __user *user, bool set);
 
 /* cpuid-ioctl.c */
 int cpuid_get_supported(struct kvm_cpuid2 __user *to);

@@ -5,56 +5,6 @@
  */
 #include "module/emulate/internal.h"
 
-struct step {
-	bool uses_source, uses_destination, writes;
-	struct place source, destination;
-};
-
-static int locate(struct emulate *e, struct step *step)
-{
-	const struct insn *in = &e->insn;
-	const uint64_t *gpr = e->cpu->gpr;
-	uint64_t mask = size_mask(in->address_size);
-	int error = 0;
-
-	if (step->uses_source)
-		error = emulate_locate(e, in->segment, gpr[INSN_RSI] & mask, in->size, 0,
-		                       &step->source);
-	/* There is no override for ES:rDI. */
-	if (!error && step->uses_destination)
-		error = emulate_locate(e, INSN_ES, gpr[INSN_RDI] & mask, in->size,
-		                       step->writes ? WALK_WRITE : 0, &step->destination);
-	return error;
-}
-
-/* The data of one iteration; sets what becomes of RAX and the flags. */
-static int transfer(struct emulate *e, const struct step *step, uint64_t *rax, uint64_t *rflags)
-{
-	const struct insn *in = &e->insn;
-	uint16_t port = (uint16_t)e->cpu->gpr[INSN_RDX];
-	uint64_t value = *rax, other = 0;
-	int error = 0;
-
-	if (step->uses_source) {
-		value = 0;
-		error = emulate_read(e, &step->source, &value);
-	}
-	if (!error && step->uses_destination && !step->writes)
-		error = emulate_read(e, &step->destination, &other);
-	if (!error && in->op == INSN_INS)
-		error = emulate_access(e, EMULATE_PORT_IN, port, &value, in->size);
-	if (!error && in->op == INSN_OUTS)
-		error = emulate_access(e, EMULATE_PORT_OUT, port, &value, in->size);
-	if (!error && step->writes)
-		error = emulate_write(e, &step->destination, &value);
-	if (error)
-		return error;
-	if (in->op == INSN_CMPS || in->op == INSN_SCAS)
-		alu_run(INSN_CMP, in->size, value & size_mask(in->size), other, 0, rflags);
-	*rax = value;
-	return 0;
-}
-
 static void advance(struct emulate *e, unsigned int number)
 {
 	uint64_t by = e->insn.size;
@@ -65,24 +15,47 @@ static void advance(struct emulate *e, unsigned int number)
 }
 
 /* One iteration.  EMULATE_DONE: registers are those after it. */
-static int iterate(struct emulate *e, struct step *step)
+static int iterate(struct emulate *e)
 {
-	uint64_t rax = e->cpu->gpr[INSN_RAX], rflags = e->cpu->rflags;
-	int error = locate(e, step);
+	const struct insn *in = &e->insn;
+	uint8_t op = in->op;
+	bool from_port = op == INSN_INS, to_port = op == INSN_OUTS;
+	bool source = op == INSN_MOVS || op == INSN_CMPS || op == INSN_LODS || to_port;
+	bool destination = op != INSN_LODS && !to_port;
+	bool writes = op == INSN_MOVS || op == INSN_STOS || from_port;
+	uint64_t *gpr = e->cpu->gpr, mask = size_mask(in->address_size);
+	uint64_t value = source ? 0 : emulate_get(e, INSN_RAX, in->size), other = 0;
+	uint16_t port = (uint16_t)gpr[INSN_RDX];
+	struct place from, to;
+	int error = 0;
 
-	if (!error && (e->insn.op == INSN_INS || e->insn.op == INSN_OUTS))
-		error = emulate_port_check(e, (uint16_t)e->cpu->gpr[INSN_RDX], e->insn.size);
-	if (!error)
-		error = transfer(e, step, &rax, &rflags);
+	if (source)
+		error = emulate_locate(e, in->segment, gpr[INSN_RSI] & mask, in->size, 0, &from);
+	/* There is no override for ES:rDI. */
+	if (!error && destination)
+		error = emulate_locate(e, INSN_ES, gpr[INSN_RDI] & mask, in->size,
+		                       writes ? WALK_WRITE : 0, &to);
+	if (!error && (from_port || to_port))
+		error = emulate_port_check(e, port, in->size);
+	if (!error && source)
+		error = emulate_read(e, &from, &value);
+	if (!error && destination && !writes)
+		error = emulate_read(e, &to, &other);
+	if (!error && (from_port || to_port))
+		error = emulate_access(e, from_port ? EMULATE_PORT_IN : EMULATE_PORT_OUT, port,
+		                       &value, in->size);
+	if (!error && writes)
+		error = emulate_write(e, &to, &value);
 	if (error)
 		return error;
-	if (e->insn.op == INSN_LODS)
-		emulate_set(e, INSN_RAX, e->insn.size, rax);
-	e->cpu->rflags = rflags;
-	if (step->uses_source)
+	if (op == INSN_LODS)
+		emulate_set(e, INSN_RAX, in->size, value);
+	if (source)
 		advance(e, INSN_RSI);
-	if (step->uses_destination)
+	if (destination)
 		advance(e, INSN_RDI);
+	if (destination && !writes)
+		alu_run(INSN_CMP, in->size, value, other, 0, &e->cpu->rflags);
 	e->logged = e->at = 0;
 	return EMULATE_DONE;
 }
@@ -100,18 +73,11 @@ static bool goes_on(const struct emulate *e)
 int emulate_string(struct emulate *e, unsigned int iterations)
 {
 	const struct insn *in = &e->insn;
-	uint8_t op = in->op;
-	struct step step = {
-		.uses_source =
-			op == INSN_MOVS || op == INSN_CMPS || op == INSN_LODS || op == INSN_OUTS,
-		.uses_destination = op != INSN_LODS && op != INSN_OUTS,
-		.writes = op == INSN_MOVS || op == INSN_STOS || op == INSN_INS,
-	};
 	uint64_t count;
 	int error;
 
 	if (!in->repeat) {
-		error = iterate(e, &step);
+		error = iterate(e);
 		return error ? error : emulate_finish(e, e->cpu->rflags);
 	}
 	for (;;) {
@@ -120,7 +86,7 @@ int emulate_string(struct emulate *e, unsigned int iterations)
 			break;
 		if (iterations-- == 0)
 			return EMULATE_AGAIN;
-		error = iterate(e, &step);
+		error = iterate(e);
 		if (error)
 			return error;
 		emulate_set(e, INSN_RCX, in->address_size, count - 1);

@@ -91,16 +91,19 @@ TEST(a_guest_clears_a_banks_status_and_sets_it_only_when_it_may)
 TEST(the_list_names_each_msr_once)
 {
 	uint32_t list[256], index;
+	uint64_t value;
 	unsigned int count = 0, i;
 
-	while (msr_list(count, &index)) {
+	while (msr_list(false, count, &index)) {
 		for (i = 0; i < count; i++)
 			assert_int_not_equal(list[i], index);
 		assert_true(count < 256);
 		list[count++] = index;
 	}
 	assert_true(count > 40);
-	assert_true(msr_feature_list(0, &index));
+	assert_true(msr_list(true, 0, &index));
+	assert_true(msr_feature(index, &value));
+	assert_false(msr_feature(0xc0000080, &value));
 	assert_int_equal(msr_values_write(&values, index, value_of(index), true), MSR_OK);
 }
 

@@ -76,6 +76,7 @@ json_t *disk_status(struct disk *disk)
 	add(status, "waited_ms", disk_waited_ns(disk) / NS_PER_MS);
 	add(status, "writes", __atomic_load_n(&disk->writes, __ATOMIC_RELAXED));
 	add_fetched(disk, status);
+	add(status, "copied_bytes", disk->opener ? image_opener_copied(disk->opener) : 0);
 	/* Before the far is open there is nothing to tell about its sources. */
 	json_object_set_new(status, "sources",
 	                    disk->opener && image ? image_opener_status(disk->opener, image)

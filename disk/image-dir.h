@@ -30,6 +30,11 @@ struct image_record {
 
 #define IMAGE_RECORD_NAME "image.json"
 
+/* Parents that are asked for, with all the places where they might be. */
+#define IMAGE_MAX_TRIES 1024
+/* Number of the near copy of an index's pages, which no other file can have. */
+#define IMAGE_META_BESIDE IMAGE_MAX_TRIES
+
 int image_record_load(const char *dir, struct image_record **ret, struct error *err);
 int image_record_parse(const json_t *object, struct image_record **ret, struct error *err);
 int image_record_save(const struct image_record *record, const char *dir, struct error *err);
@@ -64,6 +69,8 @@ int image_opener_open(void *opener, struct image **ret, struct error *err);
 int image_opener_record(const struct image_opener *opener, struct image *image,
                         struct image_record **ret, struct error *err);
 /* chain_status() of all files of the image, while it is open. */
+/* Bytes of chunks that were taken from other images of this host. */
+uint64_t image_opener_copied(const struct image_opener *opener);
 json_t *image_opener_status(const struct image_opener *opener, struct image *image);
 
 #endif

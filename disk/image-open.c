@@ -20,12 +20,8 @@
 
 #include "base/bits.h"
 #include "disk/chain.h"
+#include "disk/host-chunks.h"
 #include "disk/near/meta.h"
-
-/* Parents that are asked for, with all the places where they might be. */
-#define MAX_TRIES 1024
-/* Number of the near copy of an index's pages, which no other file can have. */
-#define META_BESIDE MAX_TRIES
 
 struct opened {
 	struct source_places places;
@@ -41,6 +37,7 @@ struct image_opener {
 	struct messages *messages;
 	struct opened *opened; /* after success: the files of the image, it first */
 	size_t n, room;
+	struct host_chunks *chunks;
 	struct source *pages; /* chain under the pages of an index, owned by the image; or NULL */
 };
 
@@ -56,7 +53,8 @@ int image_opener_new(const struct disk_spec *spec, const char *dir,
 	opener->dir = strdup(dir);
 	opener->record = record;
 	opener->messages = messages;
-	if (!opener->dir)
+	opener->chunks = host_chunks_new(dir);
+	if (!opener->dir || !opener->chunks)
 		return error_sys(err, ENOMEM, "%s", dir);
 	*ret = take_ptr(opener);
 	return 0;
@@ -75,6 +73,7 @@ void image_opener_free(struct image_opener *opener)
 	forget_opened(opener);
 	free(opener->opened);
 	disk_spec_free(opener->spec);
+	host_chunks_free(opener->chunks);
 	free(opener->dir);
 	free(opener);
 }
@@ -111,7 +110,7 @@ static int make_room(struct image_opener *opener, const char *url, struct error 
 	size_t room = opener->room ? 2 * opener->room : 4;
 	struct opened *more;
 
-	if (opener->n == MAX_TRIES)
+	if (opener->n == IMAGE_MAX_TRIES)
 		return error_set(err, ELOOP, "%s: too many places to look for parents", url);
 	if (opener->n < opener->room)
 		return 0;
@@ -181,7 +180,7 @@ static int open_beside(void *arg, const struct source_places *places,
 	int r = open_chain(opener, places, identity, &chain, err);
 
 	if (r == 0 && metadata) {
-		r = meta_open(chain, opener->dir, META_BESIDE, ret, err);
+		r = meta_open(chain, opener->dir, IMAGE_META_BESIDE, ret, err);
 		opener->pages = r == 0 ? chain : NULL;
 	} else if (r == 0) {
 		*ret = chain;
@@ -189,6 +188,13 @@ static int open_beside(void *arg, const struct source_places *places,
 	if (r == 0)
 		chain = NULL;
 	return r;
+}
+
+static bool find_chunk(void *arg, const uint8_t digest[32], void *buf, size_t len)
+{
+	struct image_opener *opener = arg;
+
+	return host_chunks_find(opener->chunks, digest, buf, len);
 }
 
 /* Keep of `opened` only what the image is made of, in its order. */
@@ -244,6 +250,7 @@ int image_opener_open(void *arg, struct image **ret, struct error *err)
 		.parents = opener->spec->parents,
 		.open_parent = open_parent,
 		.open_beside = open_beside,
+		.find_chunk = find_chunk,
 		.warn = tell,
 		.arg = opener,
 	};
@@ -304,6 +311,11 @@ int image_opener_record(const struct image_opener *opener, struct image *image,
 		return r;
 	*ret = take_ptr(record);
 	return 0;
+}
+
+uint64_t image_opener_copied(const struct image_opener *opener)
+{
+	return host_chunks_bytes(opener->chunks);
 }
 
 /* Are the two files in the same place, but for their names? */

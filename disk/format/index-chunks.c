@@ -169,29 +169,21 @@ static int stored_range(struct unpacking *u, uint64_t *ret_off, uint64_t *ret_le
 	return 0;
 }
 
-/* The wanted part of the run's chunks, from another image of this computer: all of it, or nothing. */
-static bool find_near(struct unpacking *u)
+/* The i-th chunk of the run, as far as it is wanted, from another image of this computer. */
+static bool find_near(struct unpacking *u, uint64_t i)
 {
 	const struct image_options *options = &u->index->options;
-	uint64_t size = u->index->header.chunk_size;
-	uint64_t first = u->within / size, end = div_round_up(u->within + u->len, size);
+	uint64_t n = u->run->n + i, some;
+	uint32_t len = index_chunk_len(&u->index->header, n);
+	struct index_chunk chunk;
 
-	if (!options->find_chunk)
+	if (!options->find_chunk ||
+	    index_find_chunk(u->index, u->cursor, n, u->how, &chunk, &some, NULL) < 0 ||
+	    !options->find_chunk(options->arg, chunk.digest, u->part, len))
 		return false;
-	for (uint64_t i = first; i < end; i++) {
-		uint64_t n = u->run->n + i, some;
-		uint32_t len = index_chunk_len(&u->index->header, n);
-		struct index_chunk chunk, plain;
-
-		if (index_find_chunk(u->index, u->cursor, n, u->how, &chunk, &some, NULL) < 0 ||
-		    !options->find_chunk(options->arg, chunk.digest, u->part, len))
-			return false;
-		plain = chunk;
-		plain.coding = INDEX_PLAIN;
-		if (place_chunk(u, n, &plain, u->part, (size_t)(i * size), NULL) < 0)
-			return false;
-	}
-	return true;
+	chunk.coding = INDEX_PLAIN;
+	return place_chunk(u, n, &chunk, u->part, (size_t)(i * u->index->header.chunk_size),
+	                   NULL) == 0;
 }
 
 static int fetch_run(struct unpacking *u, struct error *err)
@@ -219,6 +211,38 @@ static int fetch_run(struct unpacking *u, struct error *err)
 	return r;
 }
 
+/* What is wanted of the run's chunks [from, end). */
+static int fetch_chunks(const struct unpacking *all, uint64_t from, uint64_t end, struct error *err)
+{
+	uint64_t size = all->index->header.chunk_size;
+	uint64_t first = max_u64(from * size, all->within);
+	uint64_t behind = min_u64(end * size, all->within + all->len);
+	struct unpacking some = *all;
+
+	if (first >= behind)
+		return 0;
+	some.out = all->out + (first - all->within);
+	some.within = (size_t)first;
+	some.len = (size_t)(behind - first);
+	return fetch_run(&some, err);
+}
+
+/* Chunks that are near one by one, and those between them together. */
+static int read_chunks(struct unpacking *u, struct error *err)
+{
+	uint64_t size = u->index->header.chunk_size;
+	uint64_t from = u->within / size, end = div_round_up(u->within + u->len, size);
+	int r = 0;
+
+	for (uint64_t i = from; i < end && r == 0; i++) {
+		if (!find_near(u, i))
+			continue;
+		r = fetch_chunks(u, from, i, err);
+		from = i + 1;
+	}
+	return r < 0 ? r : fetch_chunks(u, from, end, err);
+}
+
 int index_read_run(struct index_image *index, const struct index_run *run, uint8_t *buf,
                    size_t within, size_t len, const struct source_read *how, struct error *err)
 {
@@ -239,5 +263,5 @@ int index_read_run(struct index_image *index, const struct index_run *run, uint8
 
 	if (!ctx || !cursor || !part)
 		return error_sys(err, ENOMEM, "%s", index->image.file->name);
-	return find_near(&u) ? 0 : fetch_run(&u, err);
+	return read_chunks(&u, err);
 }

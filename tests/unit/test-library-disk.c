@@ -35,17 +35,18 @@ static struct disk_spec *spec_of(const struct world *world, const uint8_t digest
 	return spec;
 }
 
-static struct world world_new(const struct trace *trace)
+/* A disk of that content, which is then the world's; near it in `state`, or in a place of its own. */
+static struct world world_of(uint8_t *content, const char *state, const struct trace *trace)
 {
-	struct world world = { .far = folder_new(),
-		               .state = "/tmp/sill-near-XXXXXX",
-		               .content = usual_disk() };
+	struct world world = { .far = folder_new(), .content = content };
 	struct build_result built = build_into(&world.far, world.content, DISK,
 	                                       (struct build_options){ .trace = trace });
 	struct disk_spec *look = spec_of(&world, built.digest);
 	struct error err = { 0 };
 
-	assert_non_null(mkdtemp(world.state));
+	snprintf(world.state, sizeof(world.state), "%s", state ? state : "/tmp/sill-near-XXXXXX");
+	if (!state)
+		assert_non_null(mkdtemp(world.state));
 	if (disk_image_resolve(look, world.state, &world.image_dir, &err) < 0)
 		fail_msg("%s", err.text);
 	disk_spec_free(look);
@@ -55,12 +56,28 @@ static struct world world_new(const struct trace *trace)
 	return world;
 }
 
+static struct world world_new(const struct trace *trace)
+{
+	return world_of(usual_disk(), NULL, trace);
+}
+
+/* Another disk on the same host. */
+static struct world world_with(const struct world *other, const uint8_t *content)
+{
+	uint8_t *copy = malloc(CHUNKS * (size_t)CHUNK);
+
+	assert_non_null(copy);
+	memcpy(copy, content, CHUNKS * (size_t)CHUNK);
+	return world_of(copy, other->state, NULL);
+}
+
 static void world_free(struct world *world)
 {
 	disk_close(world->disk);
 	disk_spec_free(world->spec);
 	remove_files(world->image_dir);
-	assert_int_equal(rmdir(world->state), 0);
+	/* The last one on this host. */
+	(void)rmdir(world->state);
 	free(world->image_dir);
 	free(world->content);
 	remove_files(world->far.path);
@@ -106,6 +123,37 @@ TEST(a_published_trace_is_there_before_the_first_boot)
 	world_free(&world);
 }
 
+/* What the first source has delivered, and what came from other images of this host. */
+static void expect_counts(struct world *world, uint64_t most_fetched, uint64_t least_copied)
+{
+	json_t *status = disk_status(world->disk);
+	const json_t *first = json_array_get(json_object_get(status, "sources"), 0);
+	uint64_t fetched = (uint64_t)json_integer_value(json_object_get(first, "bytes"));
+	uint64_t copied = (uint64_t)json_integer_value(json_object_get(status, "copied_bytes"));
+
+	if (fetched > most_fetched || copied < least_copied)
+		fail_msg("%llu bytes fetched, %llu copied", (unsigned long long)fetched,
+		         (unsigned long long)copied);
+	json_decref(status);
+}
+
+TEST(a_new_release_fetches_only_chunks_that_no_image_here_has)
+{
+	struct world old = world_new(NULL), new;
+
+	expect_content(&old);
+	/* What it holds is in its files then. */
+	disk_close(take_ptr(old.disk));
+	fill_chunk(old.content + 11 * (size_t)CHUNK, CHUNK, 9000);
+	new = world_with(&old, old.content);
+	expect_content(&new);
+	/* One chunk of noise, a page of 64 KiB of the index, the index. */
+	expect_counts(&new, 7 * CHUNK, 30 * CHUNK);
+	world_free(&new);
+	fill_chunk(old.content + 11 * (size_t)CHUNK, CHUNK, usual_kind(11));
+	world_free(&old);
+}
+
 TEST(what_packs_delivered_is_told_as_the_place_of_the_index)
 {
 	struct world world = world_new(NULL);
@@ -128,6 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_disk_over_an_index_reads_right_and_then_needs_it_no_more),
 		CASE(a_published_trace_is_there_before_the_first_boot),
+		CASE(a_new_release_fetches_only_chunks_that_no_image_here_has),
 		CASE(what_packs_delivered_is_told_as_the_place_of_the_index),
 	};
 

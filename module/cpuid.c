@@ -14,6 +14,7 @@
 #define BIT_(n) (UINT32_C(1) << (n))
 
 /* Leaf 1. */
+#define C1_MWAIT   BIT_(3)
 #define C1_XSAVE   BIT_(26)
 #define C1_OSXSAVE BIT_(27)
 #define C1_AVX     BIT_(28)
@@ -352,6 +353,8 @@ static void show_state(const struct cpuid_table *table, const struct cpuid_state
 			ret->ecx |= C1_OSXSAVE;
 		if (!state->apic_enabled)
 			ret->edx &= ~D1_APIC;
+		if (state->mwait_switched)
+			ret->ecx = (ret->ecx & ~C1_MWAIT) | (state->mwait ? C1_MWAIT : 0);
 		break;
 	case 0x7:
 		if (entry->index != 0)
@@ -394,4 +397,33 @@ unsigned int cpuid_address_bits(const struct cpuid_table *table)
 	unsigned int bits = entry ? entry->eax & 0xff : 36;
 
 	return bits < 32 ? 32 : bits > 52 ? 52 : bits;
+}
+
+uint64_t cpuid_cr4(const struct cpuid_table *table)
+{
+	/* A bit of CR4, and the feature that it belongs to: leaf, EBX (1) or ECX (2), bit. */
+	static const struct {
+		uint8_t bit, leaf, reg, feature;
+	} rules[] = {
+		{ 11, 7, 2, 2 },  /* UMIP */
+		{ 12, 7, 2, 16 }, /* LA57 */
+		{ 16, 7, 1, 0 },  /* FSGSBASE */
+		{ 17, 1, 2, 17 }, /* PCIDE */
+		{ 18, 1, 2, 26 }, /* OSXSAVE */
+		{ 20, 7, 1, 7 },  /* SMEP */
+		{ 21, 7, 1, 20 }, /* SMAP */
+		{ 22, 7, 2, 3 },  /* PKE */
+	};
+	/* VME to OSXMMEXCPT, which all processors that have AMD-V have. */
+	uint64_t bits = 0x7ff;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const struct kvm_cpuid_entry2 *entry = cpuid_find(table, rules[i].leaf, 0);
+
+		if (entry &&
+		    ((rules[i].reg == 1 ? entry->ebx : entry->ecx) >> rules[i].feature & 1))
+			bits |= UINT64_C(1) << rules[i].bit;
+	}
+	return bits;
 }

@@ -30,7 +30,8 @@ struct cpuid_result {
 struct cpuid_state {
 	uint64_t cr4, xcr0, xss;
 	bool apic_enabled;
-	bool mwait_allowed; /* MONITOR and MWAIT are not the VMM's to hide: IA32_MISC_ENABLE */
+	/* IA32_MISC_ENABLE says whether there are MONITOR and MWAIT, and what it says. */
+	bool mwait_switched, mwait;
 };
 
 /* The processor's own CPUID, and what Linux uses of it. */
@@ -64,6 +65,9 @@ void cpuid_execute(const struct cpuid_table *table, const struct cpuid_state *st
 /* The entry itself, or NULL. */
 const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, uint32_t leaf,
                                           uint32_t index);
+
+/* The bits of CR4 that the features shown have. */
+uint64_t cpuid_cr4(const struct cpuid_table *table);
 
 /* Bits of physical addresses: 36 if it does not say. */
 unsigned int cpuid_address_bits(const struct cpuid_table *table);

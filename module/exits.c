@@ -12,6 +12,7 @@
 #include "module/io.h"
 #include "module/irqchip.h"
 #include "module/msr-filter.h"
+#include "module/walk.h"
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 
@@ -160,11 +161,7 @@ static int on_port(struct vcpu *vcpu)
 static void do_cpuid(struct vcpu *vcpu)
 {
 	struct sill_vcpu *state = vcpu->state;
-	struct cpuid_state features = {
-		.xcr0 = vcpu->xcr0,
-		.xss = vcpu->xss,
-		.apic_enabled = (vcpu->apic_base & MSR_IA32_APICBASE_ENABLE) != 0,
-	};
+	struct cpuid_state features = cpuid_state_of(vcpu);
 	struct cpuid_result result;
 
 	if (cpuid_shows_cr4(state->gpr[RAX])) {
@@ -269,6 +266,39 @@ static int on_hlt(struct vcpu *vcpu)
 	return 0;
 }
 
+/* A guest that waits for memory looks again at once. */
+static int on_mwait(struct vcpu *vcpu)
+{
+	struct cpuid_state features = cpuid_state_of(vcpu);
+	struct cpuid_result result;
+
+	cpuid_execute(&vcpu->cpuid, &features, 1, 0, &result);
+	if (!(result.ecx & BIT(3)) &&
+	    (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS))
+		return undefined(vcpu);
+	return exit_skip(vcpu);
+}
+
+/* Intel's VMCALL becomes VMMCALL, unless the VMM wants the #UD: KVM_X86_QUIRK_FIX_HYPERCALL_INSN. */
+static int on_undefined(struct vcpu *vcpu)
+{
+	static const u8 last_of_vmmcall = 0xd9;
+	const struct insn *insn;
+	u64 guest;
+	u32 code;
+	int result;
+
+	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
+		return undefined(vcpu);
+	insn = exit_decode(vcpu, &result);
+	if (insn && insn->op == INSN_VMCALL &&
+	    !guest_translate(vcpu, vcpu_linear_rip(vcpu) + insn->length - 1, WALK_FETCH, &guest,
+	                     &code) &&
+	    !memory_write(vcpu->vm, guest, &last_of_vmmcall, 1))
+		return 1;
+	return undefined(vcpu);
+}
+
 /* KVM's own hypercalls: Documentation/virt/kvm/x86/hypercalls.rst. */
 static int on_hypercall(struct vcpu *vcpu)
 {
@@ -277,7 +307,9 @@ static int on_hypercall(struct vcpu *vcpu)
 
 	if (state->cpl)
 		answer = -KVM_EPERM;
-	else if (state->gpr[RAX] == KVM_HC_VAPIC_POLL_IRQ)
+	/* A hint, which costs nothing to take. */
+	else if (state->gpr[RAX] == KVM_HC_VAPIC_POLL_IRQ ||
+	         (state->gpr[RAX] == KVM_HC_SCHED_YIELD && !vcpu->pv_enforced))
 		answer = 0;
 	state->gpr[RAX] = vcpu_long_code(vcpu) ? answer : (u32)answer;
 	return exit_skip(vcpu);
@@ -295,6 +327,8 @@ static int on_exception(struct vcpu *vcpu)
 		return 1;
 	case BP_VECTOR:
 		return tell_debugger(vcpu, vector, vcpu->state->system.dr6);
+	case UD_VECTOR:
+		return on_undefined(vcpu);
 	case AC_VECTOR:
 		event_exception(vcpu, vector, 0);
 		return 1;
@@ -476,10 +510,10 @@ int exit_handle(struct vcpu *vcpu, enum sill_run reason)
 	/* Guest memory is the root's too, and caches keep it right. */
 	case SILL_RUN_INVD:
 	case SILL_RUN_PAUSE:
-	/* A guest that waits for memory looks again at once. */
+		return exit_skip(vcpu);
 	case SILL_RUN_MONITOR:
 	case SILL_RUN_MWAIT:
-		return exit_skip(vcpu);
+		return on_mwait(vcpu);
 	case SILL_RUN_VIRTUAL:
 		return undefined(vcpu);
 	case SILL_RUN_INVALID:

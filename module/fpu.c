@@ -16,14 +16,14 @@
 #define HAS_SSE   2ull
 #define HAS_YMM   4ull
 #define AREA_SIZE sizeof(struct kvm_xsave)
+#define GUEST_HAS (cpuid_host_xcr0() | HAS_X87 | HAS_SSE)
 
 static u8 *get_area(struct vcpu *vcpu, gfp_t flags)
 {
 	u8 *area = kzalloc(AREA_SIZE, GFP_KERNEL | flags);
 
 	if (area)
-		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, area, AREA_SIZE,
-		                               vcpu->fpu.fpstate->user_xfeatures, 0);
+		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, area, AREA_SIZE, GUEST_HAS, 0);
 	return area;
 }
 
@@ -34,8 +34,7 @@ static int put_area(struct vcpu *vcpu, u8 *area, u64 has)
 	int error;
 
 	*(u64 *)(area + HEADER) |= has;
-	error = fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, area,
-	                                       cpuid_host_xcr0() | HAS_X87 | HAS_SSE, &pkru);
+	error = fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, area, GUEST_HAS, &pkru);
 	kfree(area);
 	return error;
 }

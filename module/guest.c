@@ -11,9 +11,14 @@
 static int read_entry(void *context, u64 guest, unsigned int size, u64 *ret)
 {
 	struct vcpu *vcpu = context;
+	int result;
 
 	*ret = 0;
-	return memory_read(vcpu->vm, guest, ret, size) ? -EFAULT : 0;
+	result = memory_read(vcpu->vm, guest, ret, size);
+	/* Where there is no memory a bus reads ones. */
+	if (result == MEMORY_DEVICE)
+		*ret = ~0ull;
+	return result < 0 ? -EFAULT : 0;
 }
 
 static int set_entry(void *context, u64 guest, unsigned int size, u64 old, u64 new)

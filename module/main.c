@@ -70,8 +70,9 @@ static int __init sill_init(void)
 
 	if (error)
 		return error;
-	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
-		xcr0_of_linux = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	error = cpuid_setup();
+	if (error)
+		return error;
 	error = work_setup();
 	if (error)
 		return error;

@@ -40,7 +40,8 @@ static const struct row rows[] = {
 	{ 0x34, 1, FIXED, true, false, 0, ALL }, /* SMI_COUNT */
 	/* The microcode's revision: guests write 0 before they read it. */
 	{ 0x8b, 1, IGNORED, true, true, 0x01000065, ALL },
-	{ 0xcd, 1, FIXED, false, false, 3, 0 }, /* FSB_FREQ */
+	{ 0xce, 1, FIXED, true, false, 0, ALL }, /* PLATFORM_INFO */
+	{ 0xcd, 1, FIXED, false, false, 3, 0 },  /* FSB_FREQ */
 	{ 0xfe, 1, FIXED, false, false, 0x508,
 	  0 }, /* MTRRcap: 8 ranges, fixed ones, write combining */
 	{ 0x11e, 1, FIXED, false, false, 0xbe702111, 0 }, /* BBL_CR_CTL3 */
@@ -53,6 +54,7 @@ static const struct row rows[] = {
 	/* Last branches and interrupts, which are not recorded. */
 	{ 0x1db, 4, FIXED, false, false, 0, 0 },
 	/* MTRRs: nested paging's memory types do not follow them. */
+	{ 0x1fc, 1, KEPT, true, false, 0, ALL }, /* POWER_CTL */
 	{ 0x200, 16, KEPT, true, false, 0, ALL },
 	{ 0x250, 1, KEPT, true, false, 0, ALL },
 	{ 0x258, 2, KEPT, true, false, 0, ALL },

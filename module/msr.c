@@ -101,15 +101,20 @@ static enum msr_answer write_pat(struct vcpu *vcpu, u64 value)
 	return MSR_OK;
 }
 
-static enum msr_answer write_apic_base(struct vcpu *vcpu, u64 value, bool by_host)
+bool msr_apic_base_is_sound(struct vcpu *vcpu, u64 value)
 {
 	u64 high = ~0ull << cpuid_address_bits(&vcpu->cpuid);
 
+	/* Bits 0 to 7 and 9 are reserved; x2APIC needs the APIC on. */
+	return !(value & (high | 0x2ff)) &&
+	       (value & (X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE)) != X2APIC_ENABLE;
+}
+
+static enum msr_answer write_apic_base(struct vcpu *vcpu, u64 value, bool by_host)
+{
 	if (vcpu->irq)
 		return irqchip_set_base(vcpu, value, by_host) ? MSR_OK : MSR_FAULT;
-	/* Bits 0 to 7 and 9 are reserved; x2APIC needs the APIC on. */
-	if ((value & (high | 0x2ff)) ||
-	    (value & (X2APIC_ENABLE | MSR_IA32_APICBASE_ENABLE)) == X2APIC_ENABLE)
+	if (!msr_apic_base_is_sound(vcpu, value))
 		return MSR_FAULT;
 	vcpu->apic_base = value;
 	return MSR_OK;
@@ -126,6 +131,30 @@ static enum msr_answer answer_to(int error)
 	return error ? MSR_FAULT : MSR_OK;
 }
 
+/* What the VMM does not want the guest to have. */
+static bool is_hidden(const struct vcpu *vcpu, u32 index)
+{
+	const struct kvm_cpuid_entry2 *entry;
+	u32 feature;
+
+	switch (index) {
+	case MSR_PLATFORM_INFO:
+		return vcpu->vm->no_platform_info;
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_SYSTEM_TIME:
+		feature = KVM_FEATURE_CLOCKSOURCE;
+		break;
+	case MSR_KVM_WALL_CLOCK_NEW:
+	case MSR_KVM_SYSTEM_TIME_NEW:
+		feature = KVM_FEATURE_CLOCKSOURCE2;
+		break;
+	default:
+		return false;
+	}
+	entry = cpuid_find(&vcpu->cpuid, KVM_CPUID_FEATURES, 0);
+	return vcpu->pv_enforced && !(entry && (entry->eax >> feature & 1));
+}
+
 enum msr_answer msr_read(struct vcpu *vcpu, u32 index, bool by_host, u64 *ret)
 {
 	u32 group;
@@ -138,6 +167,8 @@ enum msr_answer msr_read(struct vcpu *vcpu, u32 index, bool by_host, u64 *ret)
 	}
 	if (is_apic(vcpu, index))
 		return irqchip_msr_read(vcpu, index, ret) ? MSR_OK : MSR_FAULT;
+	if (!by_host && is_hidden(vcpu, index))
+		return MSR_FAULT;
 	vcpu_want(vcpu, SILL_GROUP_SYSTEM);
 	switch (index) {
 	case MSR_EFER:
@@ -185,6 +216,8 @@ enum msr_answer msr_write(struct vcpu *vcpu, u32 index, u64 value, bool by_host)
 		return write_state(vcpu, index, value, place, group);
 	if (is_apic(vcpu, index))
 		return irqchip_msr_write(vcpu, index, value) ? MSR_OK : MSR_FAULT;
+	if (!by_host && is_hidden(vcpu, index))
+		return MSR_FAULT;
 	vcpu_want(vcpu, SILL_GROUP_SYSTEM);
 	switch (index) {
 	case MSR_EFER:

@@ -91,8 +91,51 @@ union argument {
 	struct kvm_interrupt interrupt;
 	struct kvm_translation translation;
 	struct kvm_vapic_addr vapic;
+	struct kvm_enable_cap capability;
+	struct kvm_device_attr attribute;
 	u64 number;
 };
+
+static long enable(struct vcpu *vcpu, const struct kvm_enable_cap *capability)
+{
+	if (capability->flags || capability->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	vcpu->pv_enforced = capability->args[0] != 0;
+	return 0;
+}
+
+/* The one attribute that there is: what is added to the processor's time stamp counter. */
+static long tsc_attribute(struct vcpu *vcpu, unsigned int command,
+                          const struct kvm_device_attr *attribute)
+{
+	u64 __user *user = (u64 __user *)attribute->addr;
+	u64 offset;
+
+	if (attribute->flags || attribute->group != KVM_VCPU_TSC_CTRL ||
+	    attribute->attr != KVM_VCPU_TSC_OFFSET)
+		return -ENXIO;
+	if (command == KVM_GET_DEVICE_ATTR)
+		return put_user(vcpu->state->settings.tsc_offset, user);
+	if (command == KVM_SET_DEVICE_ATTR) {
+		if (get_user(offset, user))
+			return -EFAULT;
+		clock_set_tsc_offset(vcpu, offset);
+	}
+	return 0;
+}
+
+/* A linear address as the guest's supervisor reads it. */
+static void translate(struct vcpu *vcpu, struct kvm_translation *translation)
+{
+	u32 code;
+
+	translation->valid = !guest_translate(vcpu, translation->linear_address, 0,
+	                                      &translation->physical_address, &code);
+	if (!translation->valid)
+		translation->physical_address = ~0ull;
+	translation->writeable = 1;
+	translation->usermode = 0;
+}
 
 /* ioctls that give a structure; -ENOTTY for others. */
 static long getter(struct vcpu *vcpu, unsigned int command, union argument *argument)
@@ -121,6 +164,9 @@ static long getter(struct vcpu *vcpu, unsigned int command, union argument *argu
 		return 0;
 	case KVM_GET_MP_STATE:
 		argument->mp_state.mp_state = vcpu->mp_state;
+		return 0;
+	case KVM_TRANSLATE:
+		translate(vcpu, &argument->translation);
 		return 0;
 	default:
 		return -ENOTTY;
@@ -155,6 +201,12 @@ static long setter(struct vcpu *vcpu, unsigned int command, const union argument
 	/* A guest's TPR is the processor's own: there is no page for it to be switched on. */
 	case KVM_SET_VAPIC_ADDR:
 		return argument->vapic.vapic_addr ? -EINVAL : 0;
+	case KVM_ENABLE_CAP:
+		return enable(vcpu, &argument->capability);
+	case KVM_HAS_DEVICE_ATTR:
+	case KVM_GET_DEVICE_ATTR:
+	case KVM_SET_DEVICE_ATTR:
+		return tsc_attribute(vcpu, command, &argument->attribute);
 	case KVM_X86_SETUP_MCE:
 		return msr_setup_mce(vcpu, argument->number);
 	default:

@@ -41,15 +41,17 @@ void vcpu_update_traps(struct vcpu *vcpu)
 {
 	/*
 	 * A guest can have the processor deliver #DB or #AC for ever, with no interrupt between:
-	 * they exit, and are injected.
+	 * they exit, and are injected.  #UD may be another vendor's hypercall.
 	 */
-	u32 exceptions = BIT(DB_VECTOR) | BIT(AC_VECTOR);
+	u32 exceptions = BIT(DB_VECTOR) | BIT(AC_VECTOR) | BIT(UD_VECTOR);
 	u32 traps = SILL_TRAP_HLT | SILL_TRAP_MWAIT;
 
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		exceptions |= BIT(BP_VECTOR);
 	if (!vcpu->debug_live)
 		traps |= SILL_TRAP_DR;
+	if (rcu_access_pointer(vcpu->vm->filter))
+		traps |= SILL_TRAP_MSR;
 	vcpu->state->settings.exceptions = exceptions;
 	vcpu->state->settings.traps = traps;
 	vcpu_changed(vcpu, SILL_GROUP_SETTINGS);

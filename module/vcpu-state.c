@@ -132,7 +132,8 @@ static bool is_sound(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	u64 address_mask = ~0ull << cpuid_address_bits(&vcpu->cpuid);
 
-	if (sregs->cr8 > 15 || (sregs->cr0 >> 32) || (sregs->cr4 & ~0xffffffffull))
+	if (sregs->cr8 > 15 || (sregs->cr0 >> 32) || (sregs->cr4 & ~vcpu_cr4_allowed(vcpu)) ||
+	    !msr_apic_base_is_sound(vcpu, sregs->apic_base))
 		return false;
 	/* Paging needs protection; NW needs CD. */
 	if ((sregs->cr0 & X86_CR0_PG) && !(sregs->cr0 & X86_CR0_PE))
@@ -152,6 +153,9 @@ static int set_common(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 
 	if (!is_sound(vcpu, sregs))
 		return -EINVAL;
+	if (vcpu->irq && !irqchip_set_base(vcpu, sregs->apic_base, true))
+		return -EINVAL;
+	vcpu->apic_base = sregs->apic_base;
 	for (i = 0; i < SILL_SEGMENTS; i++)
 		state->segments[segment_order[i]] = set_segment(&(&sregs->cs)[i]);
 	state->cpl = sregs->ss.dpl & 3;
@@ -166,12 +170,8 @@ static int set_common(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 	state->system.efer = sregs->efer & ~(u64)EFER_SVME;
 	state->tpr = sregs->cr8;
 	vcpu->run->cr8 = sregs->cr8;
-	if (vcpu->irq) {
-		irqchip_set_base(vcpu, sregs->apic_base, true);
+	if (vcpu->irq)
 		irqchip_store_tpr(vcpu);
-	} else {
-		vcpu->apic_base = sregs->apic_base;
-	}
 	vcpu_changed(vcpu, SILL_GROUP_SYSTEM | SILL_GROUP_SEGMENTS);
 	return 0;
 }

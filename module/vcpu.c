@@ -177,6 +177,8 @@ static int take_requests(struct vcpu *vcpu)
 	}
 	if (test_and_clear_bit(VCPU_REQUEST_CLOCK, &vcpu->requests))
 		clock_update(vcpu);
+	if (test_and_clear_bit(VCPU_REQUEST_TRAPS, &vcpu->requests))
+		vcpu_update_traps(vcpu);
 	if (test_and_clear_bit(VCPU_REQUEST_INIT, &vcpu->requests))
 		vcpu_init(vcpu);
 	if (test_and_clear_bit(VCPU_REQUEST_SIPI, &vcpu->requests))
@@ -426,6 +428,8 @@ static int create_locked(struct vm *vm, u32 id)
 	char name[32];
 	int fd, error = -ENOMEM;
 
+	if (vm->vcpu_id_max && id >= vm->vcpu_id_max)
+		return -EINVAL;
 	if (id_is_taken(vm, id))
 		return -EEXIST;
 	if (vm->vcpu_count == VM_VCPUS_MAX)

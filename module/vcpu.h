@@ -22,7 +22,8 @@ enum {
 	VCPU_REQUEST_CLOCK,    /* the paravirtual clock's page is out of date */
 	VCPU_REQUEST_SHUTDOWN, /* a triple fault */
 	VCPU_REQUEST_INIT,
-	VCPU_REQUEST_SIPI, /* with `sipi_vector` */
+	VCPU_REQUEST_SIPI,  /* with `sipi_vector` */
+	VCPU_REQUEST_TRAPS, /* the MSR filter has changed */
 };
 
 /* An instruction that exited, and was decoded: guest.c. */
@@ -95,8 +96,9 @@ struct vcpu {
 	struct msr_values msrs;
 	u64 apic_base, tsc_aux, tsc_adjust;
 	bool has_rdtscp;
-	u64 clock_msr; /* MSR_KVM_SYSTEM_TIME */
-	int clock_cpu; /* the processor on which the clock's page was written */
+	bool pv_enforced; /* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
+	u64 clock_msr;    /* MSR_KVM_SYSTEM_TIME */
+	int clock_cpu;    /* the processor on which the clock's page was written */
 	u32 clock_version;
 	bool clock_paused;
 
@@ -202,6 +204,7 @@ void guest_learn_length(struct vcpu *vcpu, unsigned int length);
 enum msr_answer msr_read(struct vcpu *vcpu, u32 index, bool by_host, u64 *ret);
 enum msr_answer msr_write(struct vcpu *vcpu, u32 index, u64 value, bool by_host);
 int msr_setup_mce(struct vcpu *vcpu, u64 capability);
+bool msr_apic_base_is_sound(struct vcpu *vcpu, u64 value);
 /*
  * KVM_GET_MSRS, KVM_SET_MSRS; without a virtual processor, those that say what the processor can do.
  * Returns how many were done, up to the first that is not there.
@@ -214,6 +217,11 @@ int cpuid_get_emulated(struct kvm_cpuid2 __user *to);
 int cpuid_put(struct vcpu *vcpu, struct kvm_cpuid2 __user *from);
 int cpuid_put_old(struct vcpu *vcpu, struct kvm_cpuid __user *from);
 int cpuid_get(struct vcpu *vcpu, struct kvm_cpuid2 __user *to);
+/* When the module is loaded. */
+int cpuid_setup(void);
+struct cpuid_state cpuid_state_of(const struct vcpu *vcpu);
+/* The bits of CR4 that a VMM may set. */
+u64 vcpu_cr4_allowed(const struct vcpu *vcpu);
 /* XCR0 as Linux has it, set when the module is loaded; and what of it guests may use. */
 extern u64 xcr0_of_linux;
 u64 cpuid_host_xcr0(void);

@@ -55,6 +55,15 @@ static long set_x2apic_format(struct vm *vm, u64 value)
 	return 0;
 }
 
+static long set_id_max(struct vm *vm, u64 value)
+{
+	guard(mutex)(&vm->lock);
+	if (!value || value > VM_VCPU_ID_MAX || (vm->vcpu_id_max && vm->vcpu_id_max != value))
+		return -EINVAL;
+	vm->vcpu_id_max = value;
+	return 0;
+}
+
 static long enable(struct vm *vm, const struct kvm_enable_cap *capability)
 {
 	u64 value = capability->args[0];
@@ -89,6 +98,11 @@ static long enable(struct vm *vm, const struct kvm_enable_cap *capability)
 		fallthrough;
 	case KVM_CAP_DISABLE_QUIRKS:
 		vm->disabled_quirks = value;
+		return 0;
+	case KVM_CAP_MAX_VCPU_ID:
+		return set_id_max(vm, value);
+	case KVM_CAP_MSR_PLATFORM_INFO:
+		vm->no_platform_info = !value;
 		return 0;
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		vm->exception_payload = value;
@@ -158,6 +172,9 @@ static long set_filter(struct vm *vm, void __user *user)
 		scoped_guard(mutex, &vm->lock) filter =
 			rcu_replace_pointer(vm->filter, filter, lockdep_is_held(&vm->lock));
 		synchronize_rcu();
+		/* MSRs that are the processor's own exit from now on. */
+		for (i = 0; i < vm_vcpu_count(vm); i++)
+			vcpu_request(vm->vcpus[i], VCPU_REQUEST_TRAPS);
 	}
 	kvfree(filter);
 	kfree(argument);

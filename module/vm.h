@@ -42,6 +42,8 @@ struct vm {
 	u32 boot_id;
 	bool manual_dirty_log, dirty_initially_set;
 	bool exception_payload;          /* KVM_CAP_EXCEPTION_PAYLOAD */
+	bool no_platform_info;           /* KVM_CAP_MSR_PLATFORM_INFO */
+	u32 vcpu_id_max;                 /* KVM_CAP_MAX_VCPU_ID; 0: none was said */
 	u32 user_msr;                    /* KVM_MSR_EXIT_REASON_… */
 	struct msr_filter __rcu *filter; /* NULL: none */
 	u32 disabled_quirks;

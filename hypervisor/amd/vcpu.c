@@ -13,6 +13,7 @@
 
 #define FIRST_ASID 2 /* 0 is ours, 1 the root's */
 
+/* The first has all bits set, and is the map of a session of which all MSRs trap, too. */
 static uint8_t *io_map, *msr_map;
 
 static_assert(sizeof(struct sill_segment) == sizeof(struct vmcb_segment), "the same segments");
@@ -43,6 +44,7 @@ static void apply_settings(struct svm *svm, uint32_t traps, uint32_t exceptions)
 	SESSION_TRAPS(INTERCEPT)
 	vmcb->dr_read = vmcb->dr_write = traps & SILL_TRAP_DR ? 0xFFFF : 0;
 	vmcb->cr_read = vmcb->cr_write = traps & SILL_TRAP_CR3 ? 1 << 3 : 0;
+	vmcb->msrpm = pool_address(traps & SILL_TRAP_MSR ? io_map : msr_map);
 }
 
 void svm_vcpu_setup(struct vcpu *vcpu)
@@ -53,7 +55,6 @@ void svm_vcpu_setup(struct vcpu *vcpu)
 	svm->vmcb = vmcb;
 	svm->vmcb_address = pool_address(vmcb);
 	vmcb->iopm = pool_address(io_map);
-	vmcb->msrpm = pool_address(msr_map);
 	vmcb->nested_enable = 1;
 	vmcb->nested_cr3 = pool_address(vcpu->session->tables.root);
 	vmcb->efer = EFER_SVME;

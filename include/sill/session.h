@@ -92,7 +92,8 @@ enum { SILL_ES, SILL_CS, SILL_SS, SILL_DS, SILL_FS, SILL_GS, SILL_LDTR, SILL_TR,
 #define SILL_TRAP_DR    8u  /* MOV to and from debug registers */
 #define SILL_TRAP_RDTSC 16u /* and RDTSCP */
 #define SILL_TRAP_CR3   32u /* MOV to and from CR3 */
-#define SILL_TRAPS      63u
+#define SILL_TRAP_MSR   64u /* RDMSR and WRMSR of those that are the processor's otherwise */
+#define SILL_TRAPS      127u
 
 /* Why SILL_CALL_RUN came back.  Kinds are only added.  What `info` has is said behind each. */
 enum sill_run {

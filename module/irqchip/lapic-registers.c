@@ -273,13 +273,13 @@ void lapic_get_state(struct lapic *lapic, struct kvm_lapic_state *ret_state)
 	}
 }
 
-/* Illegal vectors are left out: they never get in. */
+/* Vectors below 16 are illegal, and kept: their priority is below every other, so they stay. */
 static void vectors_load(struct lapic_vectors *vectors, const struct kvm_lapic_state *state,
                          unsigned int reg)
 {
 	vectors->used = 0;
 	for (unsigned int i = 0; i < 8; i++) {
-		vectors->word[i] = load(state, reg + i) & (i ? 0xFFFFFFFF : 0xFFFF0000);
+		vectors->word[i] = load(state, reg + i);
 		if (vectors->word[i])
 			vectors->used |= 1u << i;
 	}

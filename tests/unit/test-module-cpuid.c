@@ -137,6 +137,33 @@ TEST(addresses_have_a_sensible_number_of_bits)
 	assert_int_equal(cpuid_address_bits(&table), 48);
 }
 
+TEST(control_register_4_has_the_bits_of_features_that_are_shown)
+{
+	struct kvm_cpuid_entry2 own[] = {
+		{ .function = 1, .ecx = 1u << 26 },
+		{ .function = 7, .ebx = 1u << 7, .ecx = 1u << 3 },
+	};
+
+	assert_int_equal(cpuid_set(&table, own, 2), 0);
+	/* VME to OSXMMEXCPT; OSXSAVE, SMEP, PKE */
+	assert_int_equal(cpuid_cr4(&table), 0x7ff | 1 << 18 | 1 << 20 | 1 << 22);
+	assert_int_equal(cpuid_set(&table, own, 0), 0);
+	assert_int_equal(cpuid_cr4(&table), 0x7ff);
+}
+
+TEST(mwait_is_shown_as_the_msr_says_where_that_switches_it)
+{
+	struct cpuid_state switched = { .mwait_switched = true, .mwait = true };
+	struct kvm_cpuid_entry2 own = { .function = 1, .ecx = 1u << 3 };
+
+	fill(7, true);
+	assert_true(run(&switched, 1, 0).ecx >> 3 & 1);
+	assert_int_equal(cpuid_set(&table, &own, 1), 0);
+	switched.mwait = false;
+	assert_false(run(&switched, 1, 0).ecx >> 3 & 1);
+	assert_true(run(&plain, 1, 0).ecx >> 3 & 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +174,8 @@ int main(void)
 		CASE(a_leaf_that_is_not_there_is_zeros_or_intels_highest),
 		CASE(one_leaf_is_not_taken_twice),
 		CASE(addresses_have_a_sensible_number_of_bits),
+		CASE(control_register_4_has_the_bits_of_features_that_are_shown),
+		CASE(mwait_is_shown_as_the_msr_says_where_that_switches_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

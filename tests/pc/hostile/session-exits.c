@@ -26,15 +26,20 @@ static bool exits_by(struct guest *guest, const struct step *step)
 {
 	struct sill_vcpu *page = guest->page;
 	uint64_t start = guest_start(guest);
+	/* How often, or which MSR: FS_BASE is the session's own. */
+	uint64_t rcx = step->kind == SILL_RUN_PORT   ? 1
+	               : step->trap == SILL_TRAP_MSR ? 0xc0000100
+	                                             : 0;
 
 	if (step->native) {
 		page->settings.traps = 0;
+		page->gpr[GPR_RCX] = rcx;
 		if (!steps_to_call(guest, step))
 			return false;
 		guest_state(guest, page);
 	}
 	page->settings.traps = step->trap;
-	page->gpr[GPR_RCX] = step->kind == SILL_RUN_PORT;
+	page->gpr[GPR_RCX] = rcx;
 	page->info[0] = ~step->info;
 	if (!guest_exits(guest, step->kind, start))
 		return false;
@@ -62,6 +67,8 @@ static bool step_exits(struct cpu *cpu, const struct test *test)
 		  false },
 		{ "\x0f\x32", 2, SILL_RUN_MSR, 0, 0, false },
 		{ "\x0f\x30", 2, SILL_RUN_MSR, 1, 0, false },
+		{ "\x0f\x32", 2, SILL_RUN_MSR, 0, SILL_TRAP_MSR, true },
+		{ "\x0f\x30", 2, SILL_RUN_MSR, 1, SILL_TRAP_MSR, false },
 		{ "\xf4", 1, SILL_RUN_HLT, 0, SILL_TRAP_HLT, false },
 		{ "\x0f\x09", 2, SILL_RUN_INVD, 1, 0, false },
 		{ "\x0f\x31", 2, SILL_RUN_RDTSC, 0, SILL_TRAP_RDTSC, true },

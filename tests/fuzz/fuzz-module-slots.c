@@ -107,34 +107,10 @@ static void check_address(uint64_t guest)
 	}
 }
 
-/* Runs cover each bit that is set, once, and no other. */
-static void check_runs(const uint8_t *data, size_t len)
-{
-	uint64_t count = len / 8, at = 0, run, bits = 0, wanted = 0;
-	uint64_t *words = malloc(count * 8 + 1);
-
-	if (!words)
-		abort();
-	memcpy(words, data, count * 8);
-	for (uint64_t i = 0; i < count; i++)
-		wanted += (uint64_t)__builtin_popcountll(words[i]);
-	while ((run = slot_run(words, count, &at)) != 0) {
-		for (uint64_t i = 0; i < run; i++)
-			if (at + i >= count * 64 || !(words[(at + i) / 64] >> ((at + i) % 64) & 1))
-				abort();
-		bits += run;
-		at += run;
-	}
-	if (bits != wanted)
-		abort();
-	free(words);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	if (len > 4096)
 		return 0;
-	check_runs(data, len);
 	for (; len >= 14; data += 14, len -= 14) {
 		struct kvm_userspace_memory_region region = {
 			.slot = data[0] % 12,

@@ -84,7 +84,7 @@ static void any_msrs(const uint8_t *data, size_t len)
 
 		if (data[0] & 2)
 			index = (data[0] & 4 ? 0xc0010000u : 0) + (index & 0x7ff);
-		if (data[0] & 8 && !msr_list(index & 0xff, &index))
+		if (data[0] & 8 && !msr_list(data[0] & 16, index & 0xff, &index))
 			continue;
 		if (msr_values_write(&values, index, load_le64(data + 5), by_host) == MSR_UNKNOWN &&
 		    msr_values_read(&values, index, &value) == MSR_OK && by_host)

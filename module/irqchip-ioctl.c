@@ -129,6 +129,7 @@ union argument {
 	struct kvm_pit_state2 pit;
 	struct kvm_reinject_control reinject;
 };
+static_assert(sizeof(union argument) <= VM_IOCTL_ROOM);
 
 static long with_pit(struct irqchip *irqchip, unsigned int command, union argument *argument)
 {
@@ -168,49 +169,25 @@ static long with_chips(struct irqchip *irqchip, unsigned int command, union argu
 	}
 }
 
-static long with_argument(struct irqchip *irqchip, unsigned int command, union argument *argument)
+static long with_argument(void *object, unsigned int command, void *structure)
 {
+	union argument *argument = structure;
+	struct vm *vm = object;
+
+	guard(mutex)(&vm->lock);
+	if (!vm->irqchip)
+		return -ENXIO;
 	switch (command) {
 	case KVM_IRQ_LINE:
 	case KVM_IRQ_LINE_STATUS:
-		return set_line(irqchip, &argument->level);
+		return set_line(vm->irqchip, &argument->level);
 	case KVM_SIGNAL_MSI:
-		return signal_msi(irqchip, &argument->msi);
+		return signal_msi(vm->irqchip, &argument->msi);
 	case KVM_IRQFD:
-		return irqfd_set(irqchip, &argument->fd);
+		return irqfd_set(vm->irqchip, &argument->fd);
 	default:
-		return with_chips(irqchip, command, argument);
+		return with_chips(vm->irqchip, command, argument);
 	}
-}
-
-/* What the VMM reads back. */
-static bool gives(unsigned int command)
-{
-	return command == KVM_IRQ_LINE_STATUS || command == KVM_GET_IRQCHIP ||
-	       command == KVM_GET_PIT || command == KVM_GET_PIT2;
-}
-
-static long copied(struct vm *vm, unsigned int command, void __user *user)
-{
-	union argument *argument = kzalloc(sizeof(*argument), GFP_KERNEL);
-	/* Some numbers have the wrong direction in them: KVM_SET_IRQCHIP, KVM_CREATE_PIT2. */
-	size_t size = command == KVM_CREATE_PIT2        ? sizeof(argument->pit_config)
-	              : command == KVM_REINJECT_CONTROL ? sizeof(argument->reinject)
-	                                                : _IOC_SIZE(command);
-	long result;
-
-	if (!argument)
-		return -ENOMEM;
-	result = -EFAULT;
-	if (copy_from_user(argument, user, size))
-		goto free;
-	scoped_guard(mutex, &vm->lock) result =
-		vm->irqchip ? with_argument(vm->irqchip, command, argument) : -ENXIO;
-	if (result >= 0 && gives(command) && copy_to_user(user, argument, size))
-		result = -EFAULT;
-free:
-	kfree(argument);
-	return result;
 }
 
 static long locked(struct vm *vm, unsigned int command, void __user *user)
@@ -228,6 +205,8 @@ static long locked(struct vm *vm, unsigned int command, void __user *user)
 
 long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user)
 {
+	size_t size = _IOC_SIZE(command);
+
 	switch (command) {
 	case KVM_CREATE_IRQCHIP:
 	case KVM_CREATE_PIT:
@@ -245,7 +224,10 @@ long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user)
 	case KVM_GET_PIT2:
 	case KVM_SET_PIT2:
 	case KVM_REINJECT_CONTROL:
-		return copied(vm, command, user);
+		/* A number without a size. */
+		if (command == KVM_REINJECT_CONTROL)
+			size = sizeof(struct kvm_reinject_control);
+		return vm_ioctl_copied(vm, command, user, size, with_argument);
 	default:
 		return -ENOTTY;
 	}

@@ -95,6 +95,7 @@ union argument {
 	struct kvm_device_attr attribute;
 	u64 number;
 };
+static_assert(sizeof(union argument) <= VM_IOCTL_ROOM);
 
 static long enable(struct vcpu *vcpu, const struct kvm_enable_cap *capability)
 {
@@ -215,27 +216,10 @@ static long setter(struct vcpu *vcpu, unsigned int command, const union argument
 }
 
 /* By the direction that the ioctl's number says. */
-static long with_structure(struct vcpu *vcpu, unsigned int command, void __user *user)
+static long with_structure(void *vcpu, unsigned int command, void *argument)
 {
-	union argument *argument;
-	size_t size = _IOC_SIZE(command);
-	long result;
-
-	if (size == 0 || size > sizeof(*argument))
-		return -ENOTTY;
-	argument = kzalloc(sizeof(*argument), GFP_KERNEL);
-	if (!argument)
-		return -ENOMEM;
-	if ((_IOC_DIR(command) & _IOC_WRITE) && copy_from_user(argument, user, size))
-		result = -EFAULT;
-	else if (_IOC_DIR(command) & _IOC_READ)
-		result = getter(vcpu, command, argument);
-	else
-		result = setter(vcpu, command, argument);
-	if (result == 0 && (_IOC_DIR(command) & _IOC_READ) && copy_to_user(user, argument, size))
-		result = -EFAULT;
-	kfree(argument);
-	return result;
+	return _IOC_DIR(command) & _IOC_READ ? getter(vcpu, command, argument)
+	                                     : setter(vcpu, command, argument);
 }
 
 static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long argument)
@@ -278,7 +262,7 @@ static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long 
 	case KVM_SET_LAPIC:
 		return irqchip_vcpu_ioctl(vcpu, command, user);
 	default:
-		return with_structure(vcpu, command, user);
+		return vm_ioctl_copied(vcpu, command, user, _IOC_SIZE(command), with_structure);
 	}
 }
 

@@ -479,12 +479,8 @@ free:
 
 int vcpu_create(struct vm *vm, u32 id)
 {
-	int result;
-
 	if (id >= VM_VCPU_ID_MAX)
 		return -EINVAL;
-	mutex_lock(&vm->lock);
-	result = create_locked(vm, id);
-	mutex_unlock(&vm->lock);
-	return result;
+	guard(mutex)(&vm->lock);
+	return create_locked(vm, id);
 }

@@ -4,6 +4,7 @@
  */
 #include <linux/fs.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "include/sill/device.h"
@@ -181,8 +182,29 @@ static long set_filter(struct vm *vm, void __user *user)
 	return error;
 }
 
+long vm_ioctl_copied(void *object, unsigned int command, void __user *user, size_t size,
+                     long (*call)(void *object, unsigned int command, void *argument))
+{
+	/* Two numbers have the wrong direction in them. */
+	bool set = command == KVM_SET_IRQCHIP || command == KVM_SET_PIT;
+	void *argument = kzalloc(max_t(size_t, size, VM_IOCTL_ROOM), GFP_KERNEL);
+	long result;
+
+	if (!argument)
+		return -ENOMEM;
+	if ((set || _IOC_DIR(command) != _IOC_READ) && copy_from_user(argument, user, size))
+		result = -EFAULT;
+	else
+		result = call(object, command, argument);
+	if (result >= 0 && !set && (_IOC_DIR(command) & _IOC_READ) &&
+	    copy_to_user(user, argument, size))
+		result = -EFAULT;
+	kfree(argument);
+	return result;
+}
+
 /* The ioctls that take a structure: `argument` is a copy of it. */
-static long with_structure(struct vm *vm, unsigned int command, const void *argument)
+static long with_structure(void *vm, unsigned int command, void *argument)
 {
 	switch (command) {
 	case KVM_SET_USER_MEMORY_REGION:
@@ -191,6 +213,8 @@ static long with_structure(struct vm *vm, unsigned int command, const void *argu
 		return dirty_get(vm, argument);
 	case KVM_CLEAR_DIRTY_LOG:
 		return dirty_clear(vm, argument);
+	case KVM_GET_CLOCK:
+		return clock_get(vm, argument);
 	case KVM_SET_CLOCK:
 		return clock_set(vm, argument);
 	case KVM_IOEVENTFD:
@@ -206,30 +230,10 @@ static long with_structure(struct vm *vm, unsigned int command, const void *argu
 	}
 }
 
-static long copied(struct vm *vm, unsigned int command, void __user *user)
-{
-	union {
-		struct kvm_userspace_memory_region region;
-		struct kvm_dirty_log log;
-		struct kvm_clear_dirty_log clear;
-		struct kvm_clock_data clock;
-		struct kvm_enable_cap capability;
-		struct kvm_ioeventfd watch;
-		struct kvm_coalesced_mmio_zone zone;
-	} argument = {};
-
-	if (_IOC_SIZE(command) > sizeof(argument))
-		return -ENOTTY;
-	if (copy_from_user(&argument, user, _IOC_SIZE(command)))
-		return -EFAULT;
-	return with_structure(vm, command, &argument);
-}
-
 long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	struct vm *vm = file->private_data;
 	void __user *user = (void __user *)argument;
-	struct kvm_clock_data clock = {};
 	long result;
 
 	if (current->mm != vm->mm)
@@ -250,13 +254,12 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 		return argument < 64 ? -EINVAL : 0;
 	case KVM_X86_SET_MSR_FILTER:
 		return set_filter(vm, user);
-	case KVM_GET_CLOCK:
-		result = clock_get(vm, &clock);
-		return result ? result : copy_to_user(user, &clock, sizeof(clock)) ? -EFAULT : 0;
 	case SILL_GET_SESSION:
 		return get_session(vm, user);
 	default:
 		result = irqchip_vm_ioctl(vm, command, user);
-		return result == -ENOTTY ? copied(vm, command, user) : result;
+		return result == -ENOTTY ? vm_ioctl_copied(vm, command, user, _IOC_SIZE(command),
+		                                           with_structure)
+		                         : result;
 	}
 }

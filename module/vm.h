@@ -84,6 +84,14 @@ void vm_stop_all(void);
 
 /* vm-ioctl.c */
 long vm_ioctl(struct file *file, unsigned int command, unsigned long argument);
+/*
+ * Calls with a copy of the `size` bytes that an ioctl's argument points to, or zeros where its number
+ * says that it only gives them; what it gives goes back if the result is not negative.  The copy has
+ * room for a union of what may come.
+ */
+#define VM_IOCTL_ROOM 1024
+long vm_ioctl_copied(void *object, unsigned int command, void __user *user, size_t size,
+                     long (*call)(void *object, unsigned int command, void *argument));
 
 /* device-kvm.c: KVM_CHECK_EXTENSION. */
 long kvm_capability(unsigned long capability);

@@ -18,26 +18,26 @@
 #define BY_COUNT(part)  "%b[count], %" part "[a]"
 #define TWO_COUNT(part) "%b[count], %" part "[b], %" part "[a]"
 
-/* Instructions without a form of 8 bits, and with one. */
-#define WIDE(op, name, operands)                      \
-	case op:                                      \
+#define SIZES(name, operands)                         \
+	do {                                          \
 		if (size == 2)                        \
 			RUN(name "w " operands("w")); \
 		else if (size == 4)                   \
 			RUN(name "l " operands("k")); \
 		else                                  \
 			RUN(name "q " operands("q")); \
+	} while (0)
+/* Instructions without a form of 8 bits, and with one. */
+#define WIDE(op, name, operands)       \
+	case op:                       \
+		SIZES(name, operands); \
 		break
 #define ANY(op, name, operands)                       \
 	case op:                                      \
 		if (size == 1)                        \
 			RUN(name "b " operands("b")); \
-		else if (size == 2)                   \
-			RUN(name "w " operands("w")); \
-		else if (size == 4)                   \
-			RUN(name "l " operands("k")); \
 		else                                  \
-			RUN(name "q " operands("q")); \
+			SIZES(name, operands);        \
 		break
 
 uint64_t alu_run(uint8_t op, unsigned int size, uint64_t a, uint64_t b, uint8_t count,

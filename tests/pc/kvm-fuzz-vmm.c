@@ -53,9 +53,9 @@ struct row {
 	void (*fill)(struct random *random, void *argument);
 };
 
-static uint64_t any_user(struct random *random)
+static void *any_user(struct random *random)
 {
-	return (uintptr_t)arena + (uint64_t)any_of(random, ARENA / PAGE) * PAGE;
+	return arena + (size_t)any_of(random, ARENA / PAGE) * PAGE;
 }
 
 static void fill_region(struct random *random, void *argument)
@@ -66,7 +66,7 @@ static void fill_region(struct random *random, void *argument)
 	region->flags = any_of(random, 4);
 	region->guest_phys_addr = (uint64_t)any_of(random, 2048) * PAGE;
 	region->memory_size = one_in(random, 4) ? 0 : (uint64_t)any_of(random, 1024) * PAGE;
-	region->userspace_addr = any_user(random);
+	region->userspace_addr = (uintptr_t)any_user(random);
 }
 
 static void fill_log(struct random *random, void *argument)
@@ -74,7 +74,7 @@ static void fill_log(struct random *random, void *argument)
 	struct kvm_dirty_log *log = argument;
 
 	log->slot = any_of(random, 6);
-	log->dirty_bitmap = (void *)any_user(random);
+	log->dirty_bitmap = any_user(random);
 }
 
 static void fill_clear(struct random *random, void *argument)
@@ -84,7 +84,7 @@ static void fill_clear(struct random *random, void *argument)
 	log->slot = any_of(random, 6);
 	log->num_pages = any_of(random, 1024) & (one_in(random, 3) ? ~0u : ~63u);
 	log->first_page = any_of(random, 16) * 64ull;
-	log->dirty_bitmap = (void *)any_user(random);
+	log->dirty_bitmap = any_user(random);
 }
 
 static void fill_regs(struct random *random, void *argument)
@@ -218,7 +218,7 @@ static void fill_filter(struct random *random, void *argument)
 		filter->ranges[i].flags = any_of(random, 4);
 		filter->ranges[i].base = (uint32_t)any_number(random);
 		filter->ranges[i].nmsrs = any_of(random, 3000);
-		filter->ranges[i].bitmap = (void *)any_user(random);
+		filter->ranges[i].bitmap = any_user(random);
 	}
 }
 
@@ -425,7 +425,8 @@ static void replace_vcpu(struct random *random)
 	}
 	ioctl(fresh, KVM_SET_REGS, &regs);
 	if (runs[i])
-		mmap(runs[i], 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fresh, 0);
+		(void)mmap(runs[i], 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fresh,
+		           0);
 	vcpus[i] = fresh;
 	close(old);
 }
@@ -463,8 +464,8 @@ static void change_memory(struct random *random)
 		break;
 	case 1:
 		if (size)
-			mmap(at, size, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			(void)mmap(at, size, PROT_READ | PROT_WRITE,
+			           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		break;
 	default:
 		madvise(at, size, advice[any_of(random, 5)]);

@@ -17,8 +17,8 @@ static bool open_segments(int vcpu)
 
 bool guest_start(struct machine *machine, uint32_t flags, void *area, size_t size)
 {
-	return begin(machine, guest_code, (size_t)(guest_code_end - guest_code)) && area &&
-	       add_memory(machine, 1, flags, AREA, size, (uintptr_t)area) &&
+	return begin(machine, guest_code, (uintptr_t)guest_code_end - (uintptr_t)guest_code) &&
+	       area && add_memory(machine, 1, flags, AREA, size, (uintptr_t)area) &&
 	       open_segments(machine->vcpu);
 }
 
@@ -26,7 +26,7 @@ bool guest_prepare(struct machine *machine, const uint8_t *routine, uint32_t fir
                    uint32_t key)
 {
 	struct kvm_regs regs = {
-		.rip = CODE + (uint64_t)(routine - guest_code),
+		.rip = CODE + ((uintptr_t)routine - (uintptr_t)guest_code),
 		.rflags = 2,
 		.rdi = AREA + first * PAGE,
 		.rcx = pages,

@@ -38,7 +38,7 @@ static void *reserve(size_t size)
 		must(-1, "address space");
 		return NULL;
 	}
-	return (void *)(((uintptr_t)start + LARGE - 1) & ~(uintptr_t)(LARGE - 1));
+	return start + (-(uintptr_t)start & (LARGE - 1));
 }
 
 static void *map(size_t size, int flags, int fd)

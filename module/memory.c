@@ -192,7 +192,7 @@ static int fault_in_slot(struct vm *vm, struct guest_slot *slot, u64 guest, u64 
 		}
 		result = map_page(vm, &page);
 		mutex_unlock(&vm->map_lock);
-		/* A frame is lent so many times: the zero page is too few for all, so they get their own. */
+		/* A frame is lent so many times: who comes later to the zero page gets its own. */
 		if (result == -SILL_EOWNER && !own) {
 			own = true;
 			continue;

@@ -36,7 +36,7 @@ static void destroy_session(struct vm *vm)
 	u32 session, i;
 	s64 result;
 
-	/* A notifier waits: pages that Linux frees are lent no more.  Then it has nothing to change. */
+	/* A notifier waits: what Linux frees is lent no more.  Then it has nothing to change. */
 	guard(mutex)(&vm->map_lock);
 	session = vm->session;
 	if (!session)

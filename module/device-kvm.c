@@ -7,7 +7,6 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
-#include "module/devices.h"
 #include "module/irqchip.h"
 #include "module/vcpu.h"
 

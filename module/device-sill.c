@@ -9,7 +9,6 @@
 
 #include "include/sill/device.h"
 #include "module/control.h"
-#include "module/devices.h"
 #include "module/vm.h"
 
 /*

@@ -11,7 +11,6 @@
 #include "module/emulate/insn.h"
 #include "module/io.h"
 #include "module/irqchip.h"
-#include "module/msr-filter.h"
 #include "module/walk.h"
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };

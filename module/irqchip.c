@@ -73,27 +73,22 @@ static void lapic_arm(void *ctx, u64 at)
 
 static void lapic_happened(void *ctx, enum lapic_event event, u8 vector)
 {
+	static const u8 requests[] = {
+		[LAPIC_INTERRUPT] = VCPU_REQUEST_EVENT,
+		[LAPIC_NMI] = VCPU_REQUEST_NMI,
+		[LAPIC_INIT] = VCPU_REQUEST_INIT,
+		[LAPIC_SIPI] = VCPU_REQUEST_SIPI,
+	};
 	struct vcpu *vcpu = ctx;
 
-	switch (event) {
-	case LAPIC_INTERRUPT:
-		vcpu_request(vcpu, VCPU_REQUEST_EVENT);
-		break;
-	case LAPIC_NMI:
-		vcpu_request(vcpu, VCPU_REQUEST_NMI);
-		break;
-	case LAPIC_INIT:
+	/* There is no system management mode. */
+	if (event == LAPIC_SMI)
+		return;
+	if (event == LAPIC_INIT)
 		clear_bit(VCPU_REQUEST_SIPI, &vcpu->requests);
-		vcpu_request(vcpu, VCPU_REQUEST_INIT);
-		break;
-	case LAPIC_SIPI:
+	if (event == LAPIC_SIPI)
 		vcpu->sipi_vector = vector;
-		vcpu_request(vcpu, VCPU_REQUEST_SIPI);
-		break;
-	case LAPIC_SMI:
-		/* There is no system management mode. */
-		break;
-	}
+	vcpu_request(vcpu, requests[event]);
 }
 
 static void lapic_sends(void *ctx, const struct irq_message *message,
@@ -231,29 +226,10 @@ int irqchip_set_line(struct irqchip *irqchip, u32 gsi, unsigned int source, bool
 	                       : IRQ_IGNORED;
 }
 
-static int set_default_routes(struct irqchip *irqchip)
-{
-	struct kvm_irq_routing_entry *entries;
-	int error = 0;
-
-	entries = kcalloc(ROUTE_DEFAULTS, sizeof(*entries), GFP_KERNEL);
-	irqchip->routes = kvzalloc(route_size(ROUTE_DEFAULTS), GFP_KERNEL_ACCOUNT);
-	if (!entries || !irqchip->routes) {
-		error = -ENOMEM;
-	} else {
-		route_defaults(entries);
-		if (!route_build(irqchip->routes, entries, ROUTE_DEFAULTS, irqchip->format))
-			error = -EINVAL;
-	}
-	kfree(entries);
-	return error;
-}
-
 /* With vm->lock. */
 int irqchip_create(struct vm *vm, bool split, u32 pins)
 {
 	struct irqchip *irqchip;
-	int error = 0;
 
 	if (vm->irqchip)
 		return -EEXIST;
@@ -273,12 +249,13 @@ int irqchip_create(struct vm *vm, bool split, u32 pins)
 	timer_init(&irqchip->pit_timer, irqchip, pit_expired);
 	pic_init(&irqchip->pic, &pic_ops, irqchip);
 	ioapic_init(&irqchip->ioapic, &ioapic_ops, irqchip);
-	if (!split)
-		error = set_default_routes(irqchip);
-	if (error) {
-		kvfree(irqchip->routes);
-		kvfree(irqchip);
-		return error;
+	if (!split) {
+		irqchip->routes = kvzalloc(route_size(ROUTE_DEFAULTS), GFP_KERNEL_ACCOUNT);
+		if (!irqchip->routes) {
+			kvfree(irqchip);
+			return -ENOMEM;
+		}
+		route_defaults(irqchip->routes);
 	}
 	smp_store_release(&vm->irqchip, irqchip);
 	return 0;

@@ -6,14 +6,11 @@
 #include <asm/cpufeature.h>
 #include <asm/fpu/xcr.h>
 #include <asm/processor.h>
-#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/reboot.h>
 
 #include "module/control.h"
-#include "module/devices.h"
 #include "module/vcpu.h"
-#include "module/work.h"
 
 /* Is it Sill that CPUID names? */
 static bool on_sill(void)

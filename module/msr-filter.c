@@ -2,7 +2,7 @@
 /*
  * The MSR filter: Documentation/virt/kvm/api.rst, 4.97.
  */
-#include "module/msr-filter.h"
+#include "module/msr.h"
 
 bool msr_filter_allows(const struct msr_filter *filter, uint32_t index, bool write)
 {

@@ -7,6 +7,8 @@
 
 #include "module/port.h"
 
+#include <linux/kvm.h>
+
 #define MSR_VALUES 224u
 
 /* One value for each stored MSR, in the order of the table. */
@@ -37,5 +39,21 @@ void msr_values_setup_mce(struct msr_values *values, uint64_t capability);
 bool msr_list(bool features, unsigned int n, uint32_t *ret_index);
 /* What such a one says; false: it is none. */
 bool msr_feature(uint32_t index, uint64_t *ret);
+
+/* KVM_X86_SET_MSR_FILTER: which MSRs the VMM wants to answer for. */
+struct msr_filter_range {
+	uint32_t flags; /* KVM_MSR_FILTER_READ, KVM_MSR_FILTER_WRITE */
+	uint32_t base, count;
+	uint8_t bitmap[KVM_MSR_FILTER_MAX_BITMAP_SIZE];
+};
+
+struct msr_filter {
+	bool allow; /* what no range covers */
+	uint32_t count;
+	struct msr_filter_range ranges[];
+};
+
+/* The x2APIC's registers are never filtered. */
+bool msr_filter_allows(const struct msr_filter *filter, uint32_t index, bool write);
 
 #endif

@@ -23,7 +23,6 @@
 #include "module/emulate.h"
 #include "module/irqchip.h"
 #include "module/versions.h"
-#include "module/work.h"
 
 void vcpu_kick(struct vcpu *vcpu)
 {

@@ -252,6 +252,11 @@ static inline void vcpu_want(struct vcpu *vcpu, u32 groups)
 }
 
 /* After they were changed. */
+/* work.c: Linux's work before a guest is entered; 0, or -EINTR: a signal waits. */
+int work_setup(void);
+void work_free(void);
+int work_do(void);
+
 static inline void vcpu_changed(struct vcpu *vcpu, u32 groups)
 {
 	vcpu->state->put |= groups;

@@ -11,7 +11,6 @@
 #include "module/hypercall.h"
 #include "module/io.h"
 #include "module/irqchip.h"
-#include "module/msr-filter.h"
 #include "module/vcpu.h"
 
 /* Pages for Intel's real mode, which AMD-V does not need: only the ABI's rules are kept. */

@@ -7,6 +7,7 @@
 
 #include <linux/kref.h>
 #include <linux/kvm.h>
+#include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
@@ -93,7 +94,9 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument);
 long vm_ioctl_copied(void *object, unsigned int command, void __user *user, size_t size,
                      long (*call)(void *object, unsigned int command, void *argument));
 
-/* device-kvm.c: KVM_CHECK_EXTENSION. */
+/* device-kvm.c, device-sill.c */
+extern struct miscdevice kvm_device, sill_device;
+/* KVM_CHECK_EXTENSION. */
 long kvm_capability(unsigned long capability);
 
 /* region.c: KVM_SET_USER_MEMORY_REGION. */

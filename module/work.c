@@ -9,7 +9,7 @@
 #include <linux/kvm_host.h>
 #include <linux/slab.h>
 
-#include "module/work.h"
+#include "module/vcpu.h"
 
 static struct kvm_vcpu *stand_in;
 

@@ -109,52 +109,28 @@ uint64_t alu_multiply(bool is_signed, unsigned int size, uint64_t a, uint64_t b,
 	return low;
 }
 
-/* 128 by 64 bits: the compiler would call a library for it. */
-static bool divide_wide(uint64_t high, uint64_t low, uint64_t divisor, uint64_t *ret_quotient,
-                        uint64_t *ret_remainder)
-{
-	if (high >= divisor)
-		return false;
-	__asm__("divq %4"
-	        : "=a"(*ret_quotient), "=d"(*ret_remainder)
-	        : "a"(low), "d"(high), "r"(divisor)
-	        : "cc");
-	return true;
-}
-
-static bool divide_unsigned(unsigned int size, uint64_t high, uint64_t low, uint64_t divisor,
-                            uint64_t *ret_quotient, uint64_t *ret_remainder)
-{
-	uint64_t dividend;
-
-	if (size == 8)
-		return divide_wide(high, low, divisor, ret_quotient, ret_remainder);
-	if (high >= divisor)
-		return false;
-	dividend = high << size * 8 | low;
-	*ret_quotient = dividend / divisor;
-	*ret_remainder = dividend % divisor;
-	return true;
-}
-
 bool alu_divide(bool is_signed, unsigned int size, uint64_t high, uint64_t low, uint64_t divisor,
                 uint64_t *ret_quotient, uint64_t *ret_remainder)
 {
+	unsigned __int128 dividend = (unsigned __int128)high << size * 8 | low;
 	uint64_t mask = size_mask(size), quotient, remainder;
 	bool negative = is_signed && sign_of(high, size);
 	bool negative_divisor = is_signed && sign_of(divisor, size);
 	bool negative_quotient = negative != negative_divisor;
 
-	if (negative) {
-		low = -low & mask;
-		high = (~high + (low == 0)) & mask;
-	}
+	if (negative)
+		dividend = -dividend & ((unsigned __int128)mask << size * 8 | mask);
 	if (negative_divisor)
 		divisor = -divisor & mask;
-	if (!divide_unsigned(size, high, low, divisor, &quotient, &remainder))
+	/* Or the processor would fault. */
+	if ((uint64_t)(dividend >> 64) >= divisor)
 		return false;
+	__asm__("divq %4"
+	        : "=a"(quotient), "=d"(remainder)
+	        : "a"((uint64_t)dividend), "d"((uint64_t)(dividend >> 64)), "r"(divisor)
+	        : "cc");
 	/* One more value fits on the negative side. */
-	if (is_signed && quotient > (mask >> 1) + negative_quotient)
+	if (quotient > (is_signed ? (mask >> 1) + negative_quotient : mask))
 		return false;
 	*ret_quotient = (negative_quotient ? -quotient : quotient) & mask;
 	*ret_remainder = (negative ? -remainder : remainder) & mask;

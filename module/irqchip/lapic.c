@@ -131,16 +131,10 @@ static int take(struct lapic *lapic, uint8_t mode, uint8_t vector, bool level)
 	case IRQ_LOWEST:
 		return take_vector(lapic, vector, level);
 	case IRQ_SMI:
-		lapic->ops->event(lapic->ctx, LAPIC_SMI, 0);
-		return 1;
 	case IRQ_NMI:
-		lapic->ops->event(lapic->ctx, LAPIC_NMI, 0);
-		return 1;
 	case IRQ_INIT:
-		lapic->ops->event(lapic->ctx, LAPIC_INIT, 0);
-		return 1;
 	case IRQ_SIPI:
-		lapic->ops->event(lapic->ctx, LAPIC_SIPI, vector);
+		lapic->ops->event(lapic->ctx, (enum lapic_event)mode, vector);
 		return 1;
 	default:
 		/* ExtINT comes by LINT0 only; the fourth encoding is reserved. */

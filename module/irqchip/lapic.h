@@ -75,10 +75,10 @@ enum lapic_shorthand { LAPIC_NAMED, LAPIC_ITSELF, LAPIC_ALL, LAPIC_OTHERS };
 
 enum lapic_event {
 	LAPIC_INTERRUPT, /* look at lapic_pending() again, and at the 8259A for an open LINT0 */
-	LAPIC_NMI,
-	LAPIC_SMI,
-	LAPIC_INIT,
-	LAPIC_SIPI, /* with a vector */
+	LAPIC_SMI = IRQ_SMI,
+	LAPIC_NMI = IRQ_NMI,
+	LAPIC_INIT = IRQ_INIT,
+	LAPIC_SIPI = IRQ_SIPI, /* with a vector */
 };
 
 struct lapic;

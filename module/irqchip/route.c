@@ -117,22 +117,23 @@ bool route_build(struct route_table *table, const struct kvm_irq_routing_entry *
 	return true;
 }
 
-void route_defaults(struct kvm_irq_routing_entry ret_entries[ROUTE_DEFAULTS])
+void route_defaults(struct route_table *table)
 {
-	memset(ret_entries, 0, ROUTE_DEFAULTS * sizeof(*ret_entries));
-	for (uint32_t i = 0; i < ROUTE_DEFAULTS; i++) {
-		struct kvm_irq_routing_entry *entry = &ret_entries[i];
+	uint16_t at = 0;
 
-		entry->type = KVM_IRQ_ROUTING_IRQCHIP;
-		if (i < IOAPIC_PINS) {
-			entry->gsi = i;
-			entry->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
-			entry->u.irqchip.pin = i;
-		} else {
-			entry->gsi = i - IOAPIC_PINS;
-			entry->u.irqchip.irqchip =
-				entry->gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
-			entry->u.irqchip.pin = entry->gsi & 7;
+	memset(table->gsi, 0xFF, sizeof(table->gsi));
+	for (uint32_t gsi = 0; gsi <= ROUTE_MAX; gsi++) {
+		uint8_t chip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
+
+		table->first[gsi] = at;
+		if (gsi < PIC_LINES) {
+			table->route[at++] = (struct route){ .chip = chip, .pin = gsi & 7 };
+			table->gsi[chip][gsi & 7] = (int16_t)gsi;
+		}
+		if (gsi < IOAPIC_PINS) {
+			table->route[at++] =
+				(struct route){ .chip = KVM_IRQCHIP_IOAPIC, .pin = (uint8_t)gsi };
+			table->gsi[KVM_IRQCHIP_IOAPIC][gsi] = (int16_t)gsi;
 		}
 	}
 }

@@ -56,7 +56,7 @@ bool route_build(struct route_table *table, const struct kvm_irq_routing_entry *
 
 /* What a session begins with that has all controllers here: GSI n leads to line n and pin n. */
 #define ROUTE_DEFAULTS (PIC_LINES + IOAPIC_PINS)
-void route_defaults(struct kvm_irq_routing_entry ret_entries[ROUTE_DEFAULTS]);
+void route_defaults(struct route_table *table);
 
 /* One source's level of a GSI: what became of it (message.h).  An MSI is sent when it rises. */
 int route_set(const struct route_table *table, const struct route_targets *targets, uint32_t gsi,

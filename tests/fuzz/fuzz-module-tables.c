@@ -6,7 +6,6 @@
 
 #include "base/endian.h"
 #include "module/cpuid.h"
-#include "module/msr-filter.h"
 #include "module/msr.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -95,8 +95,6 @@ static struct route_table *build(const struct kvm_irq_routing_entry *entries, ui
 
 static void start(struct session *session)
 {
-	struct kvm_irq_routing_entry entries[ROUTE_DEFAULTS];
-
 	memset(session, 0, sizeof(*session));
 	board_enable(&session->board, 0);
 	pic_init(&session->pic, &pic_ops, session);
@@ -107,8 +105,9 @@ static void start(struct session *session)
 	session->targets = (struct route_targets){ .pic = &session->pic,
 		                                   .ioapic = &session->ioapic,
 		                                   .bus = &session->board.bus };
-	route_defaults(entries);
-	session->table = build(entries, ROUTE_DEFAULTS, ROUTE_CHIPS);
+	session->table = calloc(1, route_size(ROUTE_DEFAULTS));
+	assert_non_null(session->table);
+	route_defaults(session->table);
 	assert_non_null(session->table);
 }
 

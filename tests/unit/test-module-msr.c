@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "module/msr-filter.h"
 #include "module/msr.h"
 
 static struct msr_values values;

@@ -17,6 +17,16 @@
 #include "cli/options.h"
 #include "machine/disk-server.h"
 #include "util/io.h"
+#include "util/text.h"
+
+/* It will stand in the specification, which is JSON. */
+static int check_name(const char *path, struct error *err)
+{
+	if (text_is_utf8(path))
+		return 0;
+	return error_set(err, EILSEQ,
+	                 "--layer: %s: the name is not UTF-8, so it cannot be written down", path);
+}
 
 /* The layer that --layer names, made where there is none; made absolute. */
 static int use_layer(const struct near_disk *near, const char *layer, json_t *spec,
@@ -24,8 +34,10 @@ static int use_layer(const struct near_disk *near, const char *layer, json_t *sp
 {
 	cleanup_free char *path = NULL;
 	json_t *list;
-	int r = make_dirs(layer, 0700, err);
+	int r = check_name(layer, err);
 
+	if (r == 0)
+		r = make_dirs(layer, 0700, err);
 	if (r == 0)
 		r = disk_layer_create(near->image_dir, layer, err);
 	if (r < 0 && r != -EEXIST)
@@ -33,6 +45,9 @@ static int use_layer(const struct near_disk *near, const char *layer, json_t *sp
 	path = realpath(layer, NULL);
 	if (!path)
 		return error_sys(err, errno, "%s", layer);
+	r = check_name(path, err);
+	if (r < 0)
+		return r;
 	list = json_pack("[s]", path);
 	return json_object_set_new(spec, "layers", list) < 0 ? error_sys(err, ENOMEM, "%s", layer)
 	                                                     : 0;

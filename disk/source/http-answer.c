@@ -276,8 +276,23 @@ static int explain_connect(struct http_request *req, const char *what, int fallb
 	              strerror_r((int)code, system, sizeof(system)));
 }
 
+/* A proxy that did not make the tunnel for https has said why. */
+static long proxy_refusal(const struct http_request *req)
+{
+	long code = 0;
+
+	curl_easy_getinfo(req->easy, CURLINFO_HTTP_CONNECTCODE, &code);
+	return code >= 300 ? code : 0;
+}
+
 int http_explain(struct http_request *req, CURLcode code)
 {
+	long refused = proxy_refusal(req);
+
+	if (refused == 407)
+		return refuse(req, EACCES, "the proxy wants credentials (407)");
+	if (refused)
+		return refuse(req, EIO, "the proxy does not connect to the server (%ld)", refused);
 	if (req->curl_text[0] == '\0')
 		snprintf(req->curl_text, sizeof(req->curl_text), "%s", curl_easy_strerror(code));
 	switch (code) {

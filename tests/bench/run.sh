@@ -5,6 +5,7 @@
 #   WAYS="a b…"   only these ways (see `ways` below)
 #   PARTS="boot blocks fio open hypervisor kvm"
 #   FIO_SECONDS=8 FIO_PAIRS=3   of each fio run, and how often each cell is measured
+#   CHUNK=128K    chunk size of the index that the way `pack` boots
 #   FIO_FILL=4k   the size of the writes that fill the disks before fio measures
 #
 # Every way boots the same sample machine in the same virtual computer.  Ways that fetch do so from
@@ -18,8 +19,8 @@ export SILL_SOURCE=$PWD SILL_BUILD=${SILL_BUILD:-$PWD/build/release} \
 	SILL_CACHE=${SILL_CACHE:-$PWD/build}
 runs=${RUNS:-3}
 parts=${PARTS:-boot blocks fio open hypervisor kvm}
-ways=${WAYS:-local cold trace warm cold-vhd trace-vhd qemu-http nbdkit download}
-mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3} fio_fill=${FIO_FILL:-4k}
+ways=${WAYS:-local cold trace pack warm cold-vhd trace-vhd qemu-http nbdkit download}
+mbit=100 rtt_ms=30 patience=400 fio_seconds=${FIO_SECONDS:-8} fio_pairs=${FIO_PAIRS:-3} fio_fill=${FIO_FILL:-4k} chunk=${CHUNK:-128K}
 results=$PWD/build/bench
 mkdir -p "$results"
 
@@ -143,32 +144,50 @@ boot_download()
 		overlay qcow2 "$heap/download.qcow2"
 }
 
-# sill_ready STATE FORM: `sill run` of the far disk in that form, with what is near in that state.
+# sill_ready STATE PATH: `sill run` of what is far there, with what is near in that state.
 sill_ready()
 {
 	SILL_STATE=$heap/$1 sill run --name "bench$RANDOM" --firmware uefi --accel tcg \
 		--wait=$patience \
-		"$url/disk.$2" >"$work/sill.log" 2>&1 || {
+		"$url/$2" >"$work/sill.log" 2>&1 || {
 		cat "$work/sill.log"
 		return 1
 	}
 }
 
-boot_cold() { sill_ready cold qcow2; }
-boot_cold_vhd() { sill_ready cold-vhd vhd; }
-boot_trace() { sill_ready trace qcow2; }
-boot_trace_vhd() { sill_ready trace-vhd vhd; }
-boot_warm() { sill_ready warm qcow2; }
+boot_cold() { sill_ready cold disk.qcow2; }
+boot_cold_vhd() { sill_ready cold-vhd disk.vhd; }
+boot_trace() { sill_ready trace disk.qcow2; }
+boot_trace_vhd() { sill_ready trace-vhd disk.vhd; }
+boot_warm() { sill_ready warm disk.qcow2; }
+boot_pack() { sill_ready pack "pack/$(cat "$work/index")"; }
 
-# bring_trace STATE FORM: a first boot leaves a trace; its export is what another computer gets.
+# record_trace FORM: a first boot leaves a trace.
+record_trace()
+{
+	[ -f "$work/trace.$1" ] || {
+		sill_ready first "disk.$1" && end_machines "$heap/first" &&
+			SILL_STATE=$heap/first sill trace export "$url/disk.$1" "$work/trace.$1" \
+				>/dev/null
+	}
+}
+
+# bring_trace STATE FORM: its export is what another computer gets.
 bring_trace()
 {
-	[ -f "$work/trace.$2" ] || {
-		sill_ready first "$2" && end_machines "$heap/first" &&
-			SILL_STATE=$heap/first sill trace export "$url/disk.$2" "$work/trace.$2" \
-				>/dev/null
-	} || return 1
-	SILL_STATE=$heap/$1 sill trace import "$url/disk.$2" "$work/trace.$2" >/dev/null
+	record_trace "$2" &&
+		SILL_STATE=$heap/$1 sill trace import "$url/disk.$2" "$work/trace.$2" >/dev/null
+}
+
+# The index is published with a trace.
+before_pack()
+{
+	[ -f "$work/index" ] || {
+		record_trace qcow2 &&
+			sill pack "$image/disk.raw" "$heap/www/pack" --chunk-size "$chunk" \
+				--trace "$work/trace.qcow2" --json 2>/dev/null |
+			jq -r '.digest | sub("sha256:"; "")' >"$work/index"
+	}
 }
 
 before_trace() { bring_trace trace qcow2; }
@@ -176,7 +195,7 @@ before_trace_vhd() { bring_trace trace-vhd vhd; }
 
 before_warm()
 {
-	sill_ready warm qcow2 && end_machines "$heap/warm"
+	sill_ready warm disk.qcow2 && end_machines "$heap/warm"
 }
 
 end_machines()
@@ -206,7 +225,7 @@ measure()
 	[ -z "$server_pid" ] || end_of "$server_pid"
 	[ ! -d "$heap/$way" ] || end_machines "$heap/$way"
 	end_of "$link_pid"
-	rm -rf "$heap"/{overlay.qcow2,download.qcow2,cold,cold-vhd,trace,trace-vhd,warm,first}
+	rm -rf "$heap"/{overlay.qcow2,download.qcow2,cold,cold-vhd,trace,trace-vhd,warm,pack,first}
 	[ $status -eq 0 ] || { echo "bench: $way failed" >&2; return 1; }
 	printf '{"way": "%s", "seconds": %.2f, "bytes": %d}\n' "$way" "$seconds" "$bytes"
 }
@@ -324,6 +343,7 @@ table()
 	declare -A titles=(
 		[local]='local raw file' [cold]='**Sill**, cold'
 		[trace]='**Sill**, cold, with a trace'
+		[pack]='**Sill**, cold, index and packs with their trace'
 		[cold-vhd]='**Sill**, cold, dynamic VHD'
 		[trace-vhd]='**Sill**, cold, dynamic VHD, with a trace'
 		[warm]='**Sill**, warm' [qemu-http]='QEMU http, compressed qcow2, copy on read'
@@ -331,7 +351,7 @@ table()
 		[download]='download compressed qcow2, then boot')
 	if [ -s "$results/boots.json" ]; then
 		printf '| way | seconds to ready | of local | bytes over the link | of blocks read |\n|---|---|---|---|---|\n'
-		for name in local warm trace cold trace-vhd cold-vhd qemu-http nbdkit download; do
+		for name in local warm pack trace cold trace-vhd cold-vhd qemu-http nbdkit download; do
 			jq -rs --arg way "$name" --arg title "${titles[$name]}" \
 				--slurpfile blocks <(cat "$results/blocks.json" 2>/dev/null) '
 				def median: sort | if length == 0 then null else (.[(length - 1) / 2 | floor] + .[length / 2 | floor]) / 2 end;

@@ -122,10 +122,13 @@ what_is_written_wrongly_costs_one_sentence_and_status_2()
 a_name_that_is_not_utf8_can_be_looked_at_but_not_kept()
 {
 	local odd=$work/$'caf\xe9.raw'
-	truncate -s 1M "$odd"
+	truncate -s 1M "$odd" "$work/plain.raw"
 	sill disk info --json "$odd" | jq -e '.virtual_size == 1048576' >/dev/null
 	complains 1 sill create "$odd"
 	has 'caf?.raw: the name is not UTF-8' <"$work/err" || fail "$(cat "$work/err")"
+	complains 1 sill disk serve "$work/plain.raw" --unix "$work/none" --layer "$work/"$'\xe9'
+	has -e '--layer: .*: the name is not UTF-8' <"$work/err" || fail "$(cat "$work/err")"
+	[ ! -e "$work/"$'\xe9' ]
 	SILL_STATE=$work/$'\xe9' complains 1 sill list
 	has 'the name is not UTF-8' <"$work/err" || fail "$(cat "$work/err")"
 }

@@ -153,6 +153,33 @@ HTTP_TEST(a_proxy_from_the_environment_is_used)
 	fault_server_stop(proxy);
 }
 
+HTTP_TEST(a_proxy_that_refuses_a_tunnel_is_named)
+{
+	struct fixture *f = *state;
+	struct fault_server *proxy = fault_server_start(file, SIZE);
+	static const struct {
+		int status, code;
+		const char *words;
+	} rows[] = { { 407, -EACCES, "the proxy wants credentials (407)" },
+		     { 403, -EIO, "the proxy does not connect to the server (403)" } };
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", fault_server_port(proxy));
+	setenv("https_proxy", url, 1);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		fault_server_fail(proxy, (struct fault){ .kind = FAULT_STATUS,
+		                                         .status = rows[i].status,
+		                                         .headers = "Content-Length: 0\r\n" });
+		assert_int_equal(
+			source_open("https://far.invalid/disk.raw", &quick, &f->src, &f->err),
+			rows[i].code);
+		if (!strstr(f->err.text, rows[i].words))
+			fail_msg("%s", f->err.text);
+	}
+	unsetenv("https_proxy");
+	fault_server_stop(proxy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +190,7 @@ int main(void)
 		HTTP_CASE(basic_credentials_are_sent),
 		HTTP_CASE(a_credentials_file_that_others_can_read_is_refused),
 		HTTP_CASE(a_proxy_from_the_environment_is_used),
+		HTTP_CASE(a_proxy_that_refuses_a_tunnel_is_named),
 	};
 
 	return cmocka_run_group_tests_name("source-http-ways", tests, NULL, NULL);

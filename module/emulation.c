@@ -18,6 +18,12 @@ static int access(void *context, struct emulate_access *access)
 	struct vcpu *vcpu = context;
 	int result = MEMORY_DEVICE;
 
+	if (access->kind == EMULATE_PORT_IN && vcpu->ahead) {
+		memcpy(access->data, vcpu->pio + vcpu->ahead_at, access->size);
+		vcpu->ahead_at += access->size;
+		vcpu->ahead--;
+		return 0;
+	}
 	if (space == IO_MEMORY)
 		result =
 			writes ? memory_write(vcpu->vm, access->address, access->data, access->size)
@@ -83,6 +89,25 @@ static int answered(struct vcpu *vcpu)
 	return go_on(vcpu);
 }
 
+/*
+ * How often the VMM is to read the port at once: of a repeated INS as often as its page has room
+ * for, so that nothing that was read can get lost on the way to it.
+ */
+static u32 inputs(const struct vcpu *vcpu, unsigned int size)
+{
+	const struct insn *insn = &vcpu->emulate->insn;
+	const struct sill_vcpu *state = vcpu->state;
+	u64 mask = ~0ull >> (64 - 8 * insn->address_size), to = state->gpr[INSN_RDI] & mask;
+
+	if (insn->op != INSN_INS || !insn->repeat || (state->rflags & X86_EFLAGS_DF))
+		return 1;
+	if (!vcpu_long_code(vcpu))
+		to += state->segments[SILL_ES].base;
+	return clamp_t(u64,
+	               min(state->gpr[INSN_RCX] & mask, (PAGE_SIZE - offset_in_page(to)) / size), 1,
+	               ITERATIONS);
+}
+
 /* Asks the VMM for it. */
 static int ask(struct vcpu *vcpu, const struct emulate_access *access)
 {
@@ -94,7 +119,9 @@ static int ask(struct vcpu *vcpu, const struct emulate_access *access)
 			access->kind == EMULATE_PORT_IN ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 		run->io.port = access->address;
 		run->io.size = access->size;
-		run->io.count = 1;
+		vcpu->ahead = access->kind == EMULATE_PORT_IN ? inputs(vcpu, access->size) - 1 : 0;
+		vcpu->ahead_at = access->size;
+		run->io.count = vcpu->ahead + 1;
 		run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
 		memcpy(vcpu->pio, access->data, 8);
 	} else {
@@ -143,6 +170,7 @@ static int go_on(struct vcpu *vcpu)
 static int begin(struct vcpu *vcpu)
 {
 	vcpu_want(vcpu, SILL_GROUP_SYSTEM | SILL_GROUP_SEGMENTS);
+	vcpu->ahead = 0;
 	emulate_begin(vcpu->emulate, vcpu->state, vcpu->xcr0, &ops, vcpu);
 	return emulate_decode(vcpu->emulate);
 }

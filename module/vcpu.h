@@ -77,6 +77,8 @@ struct vcpu {
 	int (*complete)(struct vcpu *vcpu);
 	u64 complete_rip; /* the VMM may have put it elsewhere meanwhile */
 	struct emulate *emulate;
+	u32 ahead,
+		ahead_at; /* what more of a port was read for its instruction: how often, where */
 
 	struct vcpu_events events;
 	u32 mp_state; /* KVM_MP_STATE_… */

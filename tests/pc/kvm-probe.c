@@ -118,6 +118,33 @@ static void the_dirty_log_has_what_was_written(void)
 	end(&machine);
 }
 
+static void a_repeated_input_asks_once_for_what_a_page_takes(void)
+{
+	static const uint8_t code[] = {
+		0xba, 0x80, 0x00, /* mov $0x80, %dx */
+		0xbf, 0xfe, 0x2f, /* mov $0x2ffe, %di */
+		0xb9, 0x05, 0x00, /* mov $5, %cx */
+		0xf3, 0x6c,       /* rep insb */
+		0xf4,
+	};
+	struct machine machine;
+
+	if (begin(&machine, code, sizeof(code)) && run_until(&machine, KVM_EXIT_IO)) {
+		if (machine.run->io.port != 0x80 || machine.run->io.count != 2)
+			fail("up to the page's end: %u", machine.run->io.count);
+		memcpy(port_data(&machine), "ab", 2);
+		if (run_until(&machine, KVM_EXIT_IO)) {
+			if (machine.run->io.count != 3)
+				fail("the rest: %u", machine.run->io.count);
+			memcpy(port_data(&machine), "cde", 3);
+			run_until(&machine, KVM_EXIT_HLT);
+			if (memcmp(machine.memory + 0x2ffe, "abcde", 5) != 0)
+				fail("memory has something else");
+		}
+	}
+	end(&machine);
+}
+
 static void an_interrupt_waits_for_its_window(void)
 {
 	static const uint8_t code[] = {
@@ -291,6 +318,7 @@ static const struct test tests[] = {
 	TEST(a_guest_reads_its_cpuid),
 	TEST(memory_is_the_vmms),
 	TEST(the_dirty_log_has_what_was_written),
+	TEST(a_repeated_input_asks_once_for_what_a_page_takes),
 	TEST(an_interrupt_waits_for_its_window),
 	TEST(an_interrupt_waits_for_cr8),
 	TEST(a_vmm_with_the_local_apic_hears_of_a_lower_cr8),

@@ -13,7 +13,8 @@ module_root()
 	cp "$work/build-$1/sill.ko" "$SILL_BUILD/tests/pc/kvm-probe" "$work/$1/"
 }
 
-# The program, its libraries and its firmware, and a guest that says that it is there.
+# The program, its libraries and its firmware, and a guest that says that it is there.  Words of its command line:
+# guest.memory=MIB (in use three times, and looked at), guest.waits (for a line on its console).
 add_qemu()
 {
 	local root=$1 library guest=$work/guest
@@ -28,12 +29,19 @@ add_qemu()
 	cp -L /usr/share/seabios/bios-microvm.bin "$root/usr/share/qemu/"
 	"$SILL_SOURCE/tests/pc/kernels.sh" "$SILL_CACHE/pc" cloud || fail "no guest kernel"
 	cp "$SILL_CACHE/pc/cloud/vmlinuz" "$root/guest/"
-	cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$guest/bin/"
+	cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$SILL_BUILD/tests/pc/guest-memory" "$guest/bin/"
 	cat >"$guest/init" <<-'INIT'
 		#!/bin/busybox sh
 		/bin/busybox mount -t proc proc /proc
-		/bin/busybox echo "guest: init cpus $(/bin/busybox nproc)"
-		/bin/busybox poweroff -f
+		/bin/busybox --install -s /bin
+		echo "guest: init cpus $(nproc) kernel $(uname -r)"
+		for word in $(cat /proc/cmdline); do
+			case $word in
+			guest.memory=*) guest-memory "${word#*=}" 3 ;;
+			guest.waits) echo "guest: waits" && read -r line && echo "guest: heard $line" ;;
+			esac
+		done
+		poweroff -f
 	INIT
 	chmod 755 "$guest/init"
 	(cd "$guest" && find . -print0 | cpio --quiet -0 -o -H newc) >"$root/guest/initrd"

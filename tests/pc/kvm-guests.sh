@@ -87,8 +87,8 @@ debian_12s_cloud_kernel_reaches_init_on_1() { kernel_reaches_init cloud-1 vmlinu
 debian_12s_cloud_kernel_reaches_init_on_2() { kernel_reaches_init cloud-2 vmlinuz 6.1 q35 2; }
 debian_13s_kernel_reaches_init_on_1() { kernel_reaches_init trixie-1 vmlinuz-13 6.12 q35 1; }
 debian_13s_kernel_reaches_init_on_2() { kernel_reaches_init trixie-2 vmlinuz-13 6.12 q35 2; }
-a_microvm_reaches_init_on_1() { kernel_reaches_init microvm-1 vmlinuz 6.1 microvm 1; }
-a_microvm_reaches_init_on_2() { kernel_reaches_init microvm-2 vmlinuz 6.1 microvm 2; }
+a_microvm_reaches_init_on_1() { kernel_reaches_init microvm-1 vmlinuz 6.1 microvm,rtc=on 1; }
+a_microvm_reaches_init_on_2() { kernel_reaches_init microvm-2 vmlinuz 6.1 microvm,rtc=on 2; }
 
 # memtest CPUS: its picture of a screen, on the serial port.
 memtest()
@@ -126,7 +126,7 @@ two_guests_run_at_once()
 {
 	on_root two --memory 1152 <<-SCRIPT
 		start one -M q35 -m 256 -smp 2 $direct -append "$console guest.memory=64 guest.waits"
-		start other -M microvm -m 256 $direct -append "$console guest.memory=64 guest.waits"
+		start other -M microvm,rtc=on -m 256 $direct -append "$console guest.memory=64 guest.waits"
 		for guest in one other; do
 			says \$guest '^guest: memory is right'
 			says \$guest '^guest: waits'

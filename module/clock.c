@@ -156,11 +156,10 @@ int clock_update(struct vcpu *vcpu)
 	                       &info, sizeof(info));
 }
 
-int clock_set_system_msr(struct vcpu *vcpu, u64 value)
+void clock_set_system_msr(struct vcpu *vcpu, u64 value)
 {
 	vcpu->clock_msr = value;
 	set_bit(VCPU_REQUEST_CLOCK, &vcpu->requests);
-	return 0;
 }
 
 /* The time of day when the machine's clock was 0. */

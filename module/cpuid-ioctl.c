@@ -111,12 +111,6 @@ int cpuid_get_supported(struct kvm_cpuid2 __user *to)
 	return result;
 }
 
-/* Features that only we make, and that cost much: none. */
-int cpuid_get_emulated(struct kvm_cpuid2 __user *to)
-{
-	return put_user(0, &to->nent) ? -EFAULT : 0;
-}
-
 /* Does the guest find the same in the other table? */
 static bool shows_the_same(const struct vcpu *vcpu, const struct cpuid_table *other)
 {
@@ -158,27 +152,16 @@ static int take(struct vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 count)
 	return 0;
 }
 
-int cpuid_put(struct vcpu *vcpu, struct kvm_cpuid2 __user *from)
+int cpuid_put(struct vcpu *vcpu, void __user *from, bool old)
 {
+	const struct kvm_cpuid_entry __user *old_entries =
+		((struct kvm_cpuid __user *)from)->entries;
+	struct kvm_cpuid2 __user *head = from;
 	struct kvm_cpuid_entry2 *entries;
-	u32 count;
-
-	if (get_user(count, &from->nent))
-		return -EFAULT;
-	if (count > CPUID_ENTRIES_MAX)
-		return -E2BIG;
-	entries = vmemdup_user(from->entries, array_size(count, sizeof(*entries)));
-	return IS_ERR(entries) ? PTR_ERR(entries) : take(vcpu, entries, count);
-}
-
-/* KVM_SET_CPUID: entries without an index. */
-int cpuid_put_old(struct vcpu *vcpu, struct kvm_cpuid __user *from)
-{
-	struct kvm_cpuid_entry2 *entries;
-	struct kvm_cpuid_entry old;
+	struct kvm_cpuid_entry one;
 	u32 count, i;
 
-	if (get_user(count, &from->nent))
+	if (get_user(count, &head->nent))
 		return -EFAULT;
 	if (count > CPUID_ENTRIES_MAX)
 		return -E2BIG;
@@ -186,15 +169,15 @@ int cpuid_put_old(struct vcpu *vcpu, struct kvm_cpuid __user *from)
 	if (!entries)
 		return -ENOMEM;
 	for (i = 0; i < count; i++) {
-		if (copy_from_user(&old, &from->entries[i], sizeof(old))) {
+		if (old ? copy_from_user(&one, &old_entries[i], sizeof(one))
+		        : copy_from_user(&entries[i], &head->entries[i], sizeof(*entries))) {
 			kvfree(entries);
 			return -EFAULT;
 		}
-		entries[i].function = old.function;
-		entries[i].eax = old.eax;
-		entries[i].ebx = old.ebx;
-		entries[i].ecx = old.ecx;
-		entries[i].edx = old.edx;
+		if (old)
+			entries[i] =
+				(struct kvm_cpuid_entry2){ one.function, 0,       0,      one.eax,
+				                           one.ebx,      one.ecx, one.edx };
 	}
 	return take(vcpu, entries, count);
 }

@@ -30,9 +30,9 @@ static void protect(struct vm *vm, const struct slot *slot, u64 first, const u64
 {
 	unsigned long from, to;
 
-	for_each_set_bitrange(from, to, (const unsigned long *)words, count * 64)
+	for_each_set_bitrange (from, to, (const unsigned long *)words, count * 64)
 		memory_change(vm, slot->guest + (first + from) * PAGE_SIZE, (to - from) * PAGE_SIZE,
-	                      SILL_CHANGE_SPLIT);
+		              SILL_CHANGE_SPLIT);
 }
 
 /*

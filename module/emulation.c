@@ -31,7 +31,7 @@ static int access(void *context, struct emulate_access *access)
 	if (result != MEMORY_DEVICE)
 		return result;
 	done = writes ? io_write(vcpu, space, access->address, access->data, access->size)
-	              : io_read(vcpu, space, access->address, access->data, access->size);
+	              : irqchip_read(vcpu, space, access->address, access->data, access->size);
 	return done ? 0 : EMULATE_DEVICE;
 }
 

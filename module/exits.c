@@ -109,18 +109,14 @@ static int on_memory(struct vcpu *vcpu)
 static int complete_in(struct vcpu *vcpu)
 {
 	u64 *rax = &vcpu->state->gpr[RAX];
+	unsigned int size = READ_ONCE(vcpu->run->io.size);
 
-	switch (vcpu->run->io.size) {
-	case 1:
-		*rax = (*rax & ~0xffull) | *(u8 *)vcpu->pio;
-		break;
-	case 2:
-		*rax = (*rax & ~0xffffull) | *(u16 *)vcpu->pio;
-		break;
-	default:
-		*rax = *(u32 *)vcpu->pio;
-		break;
+	/* The VMM may have written there anything. */
+	if (size != 1 && size != 2) {
+		size = 4;
+		*rax = 0;
 	}
+	memcpy(rax, vcpu->pio, size);
 	return exit_skip(vcpu);
 }
 
@@ -134,7 +130,7 @@ static int on_port(struct vcpu *vcpu)
 		return exit_emulate(vcpu);
 	size = info >> 16 & 7;
 	if (info & SILL_PORT_IN) {
-		if (io_read(vcpu, IO_PORT, (u16)info, vcpu->pio, size)) {
+		if (irqchip_read(vcpu, IO_PORT, (u16)info, vcpu->pio, size)) {
 			run->io.size = size;
 			return complete_in(vcpu);
 		}
@@ -146,14 +142,10 @@ static int on_port(struct vcpu *vcpu)
 	run->io.size = size;
 	run->io.count = 1;
 	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
-	if (info & SILL_PORT_IN) {
-		run->io.direction = KVM_EXIT_IO_IN;
-		vcpu_complete_with(vcpu, complete_in);
-		return 0;
-	}
-	run->io.direction = KVM_EXIT_IO_OUT;
-	memcpy(vcpu->pio, &vcpu->state->gpr[RAX], 4);
-	vcpu_complete_with(vcpu, exit_skip);
+	run->io.direction = info & SILL_PORT_IN ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	if (!(info & SILL_PORT_IN))
+		memcpy(vcpu->pio, &vcpu->state->gpr[RAX], 4);
+	vcpu_complete_with(vcpu, info & SILL_PORT_IN ? complete_in : exit_skip);
 	return 0;
 }
 
@@ -470,6 +462,25 @@ bool exit_quick(struct vcpu *vcpu, enum sill_run reason)
 	return true;
 }
 
+/* The others are rare, and look at what they like. */
+static int (*const rare[SILL_RUN_KINDS])(struct vcpu *vcpu) = {
+	[SILL_RUN_HYPERCALL] = on_hypercall,
+	[SILL_RUN_EXCEPTION] = on_exception,
+	[SILL_RUN_SHUTDOWN] = on_shutdown,
+	[SILL_RUN_DR] = on_debug_register,
+	[SILL_RUN_CR] = on_control_register,
+	[SILL_RUN_XSETBV] = on_xsetbv,
+	[SILL_RUN_RDPMC] = general_protection,
+	/* Guest memory is the root's too, and caches keep it right. */
+	[SILL_RUN_INVD] = exit_skip,
+	[SILL_RUN_PAUSE] = exit_skip,
+	[SILL_RUN_MONITOR] = on_mwait,
+	[SILL_RUN_MWAIT] = on_mwait,
+	[SILL_RUN_VIRTUAL] = undefined,
+	[SILL_RUN_INVALID] = on_invalid,
+	[SILL_RUN_TASK] = exit_emulation_error,
+};
+
 int exit_handle(struct vcpu *vcpu, enum sill_run reason)
 {
 	switch (reason) {
@@ -489,37 +500,7 @@ int exit_handle(struct vcpu *vcpu, enum sill_run reason)
 	default:
 		break;
 	}
-	/* The others are rare, and look at what they like. */
 	vcpu_want(vcpu, SILL_GROUPS);
-	switch (reason) {
-	case SILL_RUN_HYPERCALL:
-		return on_hypercall(vcpu);
-	case SILL_RUN_EXCEPTION:
-		return on_exception(vcpu);
-	case SILL_RUN_SHUTDOWN:
-		return on_shutdown(vcpu);
-	case SILL_RUN_DR:
-		return on_debug_register(vcpu);
-	case SILL_RUN_CR:
-		return on_control_register(vcpu);
-	case SILL_RUN_XSETBV:
-		return on_xsetbv(vcpu);
-	case SILL_RUN_RDPMC:
-		return general_protection(vcpu);
-	/* Guest memory is the root's too, and caches keep it right. */
-	case SILL_RUN_INVD:
-	case SILL_RUN_PAUSE:
-		return exit_skip(vcpu);
-	case SILL_RUN_MONITOR:
-	case SILL_RUN_MWAIT:
-		return on_mwait(vcpu);
-	case SILL_RUN_VIRTUAL:
-		return undefined(vcpu);
-	case SILL_RUN_INVALID:
-		return on_invalid(vcpu);
-	case SILL_RUN_TASK:
-		return exit_emulation_error(vcpu);
-	default:
-		return unexpected(vcpu, reason);
-	}
+	return reason < SILL_RUN_KINDS && rare[reason] ? rare[reason](vcpu)
+	                                               : unexpected(vcpu, reason);
 }

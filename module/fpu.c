@@ -5,7 +5,6 @@
  */
 #include <asm/fpu/api.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "module/vcpu.h"
 
@@ -18,23 +17,34 @@
 #define AREA_SIZE sizeof(struct kvm_xsave)
 #define GUEST_HAS (cpuid_host_xcr0() | HAS_X87 | HAS_SSE)
 
+void vcpu_get_xsave(struct vcpu *vcpu, struct kvm_xsave *area)
+{
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, area, AREA_SIZE, GUEST_HAS, 0);
+}
+
+int vcpu_set_xsave(struct vcpu *vcpu, const struct kvm_xsave *area)
+{
+	u32 pkru = 0;
+
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, area, GUEST_HAS, &pkru);
+}
+
 static u8 *get_area(struct vcpu *vcpu, gfp_t flags)
 {
 	u8 *area = kzalloc(AREA_SIZE, GFP_KERNEL | flags);
 
 	if (area)
-		fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, area, AREA_SIZE, GUEST_HAS, 0);
+		vcpu_get_xsave(vcpu, (struct kvm_xsave *)area);
 	return area;
 }
 
 /* And frees it. */
 static int put_area(struct vcpu *vcpu, u8 *area, u64 has)
 {
-	u32 pkru = 0;
 	int error;
 
 	*(u64 *)(area + HEADER) |= has;
-	error = fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, area, GUEST_HAS, &pkru);
+	error = vcpu_set_xsave(vcpu, (const struct kvm_xsave *)area);
 	kfree(area);
 	return error;
 }
@@ -72,25 +82,6 @@ int vcpu_set_fpu(struct vcpu *vcpu, const struct kvm_fpu *fpu)
 	for (i = 0; i < ARRAY_SIZE(parts); i++)
 		memcpy(area + parts[i].area, (const u8 *)fpu + parts[i].fpu, parts[i].size);
 	return put_area(vcpu, area, HAS_X87 | HAS_SSE);
-}
-
-int vcpu_get_xsave(struct vcpu *vcpu, void __user *user)
-{
-	u8 *area = get_area(vcpu, 0);
-	int error;
-
-	if (!area)
-		return -ENOMEM;
-	error = copy_to_user(user, area, AREA_SIZE) ? -EFAULT : 0;
-	kfree(area);
-	return error;
-}
-
-int vcpu_set_xsave(struct vcpu *vcpu, const void __user *user)
-{
-	u8 *area = memdup_user(user, AREA_SIZE);
-
-	return IS_ERR(area) ? PTR_ERR(area) : put_area(vcpu, area, 0);
 }
 
 /*

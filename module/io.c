@@ -49,8 +49,10 @@ void io_free(struct vm *vm)
 	struct watch *watch, *next_watch;
 	struct write_zone *zone, *next_zone;
 
-	list_for_each_entry_safe(watch, next_watch, &vm->watches, link) free_watch(watch);
-	list_for_each_entry_safe(zone, next_zone, &vm->zones, link) kfree(zone);
+	list_for_each_entry_safe (watch, next_watch, &vm->watches, link)
+		free_watch(watch);
+	list_for_each_entry_safe (zone, next_zone, &vm->zones, link)
+		kfree(zone);
 }
 
 static u64 value_of(const void *data, unsigned int size)
@@ -75,8 +77,7 @@ static bool signal_watch(struct vm *vm, enum io_space space, u64 address, const 
 	struct watch *watch;
 
 	guard(rcu)();
-	list_for_each_entry_rcu(watch, &vm->watches, link)
-	{
+	list_for_each_entry_rcu (watch, &vm->watches, link) {
 		if (is_watched(watch, space, address, data, size)) {
 			versions_eventfd_signal(watch->event);
 			return true;
@@ -90,8 +91,7 @@ static bool is_coalesced(struct vm *vm, enum io_space space, u64 address, unsign
 {
 	struct write_zone *zone;
 
-	list_for_each_entry(zone, &vm->zones, link)
-	{
+	list_for_each_entry (zone, &vm->zones, link) {
 		if (zone->space == space && address >= zone->address &&
 		    address + size <= zone->address + zone->size)
 			return true;
@@ -128,11 +128,6 @@ static bool coalesce(struct vm *vm, enum io_space space, u64 address, const void
 	return true;
 }
 
-bool io_read(struct vcpu *vcpu, enum io_space space, u64 address, void *data, unsigned int size)
-{
-	return irqchip_read(vcpu, space, address, data, size);
-}
-
 bool io_write(struct vcpu *vcpu, enum io_space space, u64 address, const void *data,
               unsigned int size)
 {
@@ -157,8 +152,7 @@ static int add_watch(struct vm *vm, struct watch *new)
 	unsigned int count = 0;
 
 	guard(mutex)(&vm->watches_lock);
-	list_for_each_entry(watch, &vm->watches, link)
-	{
+	list_for_each_entry (watch, &vm->watches, link) {
 		if (clashes(watch, new))
 			return -EEXIST;
 		if (++count == WATCHES_MAX)
@@ -173,8 +167,7 @@ static int remove_watch(struct vm *vm, const struct watch *like)
 	struct watch *watch;
 
 	guard(mutex)(&vm->watches_lock);
-	list_for_each_entry(watch, &vm->watches, link)
-	{
+	list_for_each_entry (watch, &vm->watches, link) {
 		if (watch->event == like->event && watch->space == like->space &&
 		    watch->address == like->address && watch->length == like->length &&
 		    watch->has_match == like->has_match && watch->match == like->match) {
@@ -230,7 +223,8 @@ static int add_zone(struct vm *vm, const struct write_zone *like)
 	if (!new)
 		return -ENOMEM;
 	guard(spinlock)(&vm->ring_lock);
-	list_for_each_entry(zone, &vm->zones, link) count++;
+	list_for_each_entry (zone, &vm->zones, link)
+		count++;
 	if (count >= ZONES_MAX) {
 		kfree(new);
 		return -ENOSPC;
@@ -251,8 +245,7 @@ int io_set_zone(struct vm *vm, const struct kvm_coalesced_mmio_zone *argument, b
 	if (add)
 		return add_zone(vm, &like);
 	guard(spinlock)(&vm->ring_lock);
-	list_for_each_entry_safe(zone, next, &vm->zones, link)
-	{
+	list_for_each_entry_safe (zone, next, &vm->zones, link) {
 		if (zone->space == like.space && zone->address >= like.address &&
 		    zone->address + zone->size <= like.address + like.size) {
 			list_del(&zone->link);

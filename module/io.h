@@ -17,14 +17,13 @@ void io_free(struct vm *vm);
 int io_set_watch(struct vm *vm, const struct kvm_ioeventfd *argument);
 int io_set_zone(struct vm *vm, const struct kvm_coalesced_mmio_zone *argument, bool add);
 
-/* irqchip.c: the interrupt controllers' registers. */
+/* irqchip.c: the interrupt controllers' registers.  Nothing else here can be read. */
 bool irqchip_read(struct vcpu *vcpu, enum io_space space, u64 address, void *data,
                   unsigned int size);
 bool irqchip_write(struct vcpu *vcpu, enum io_space space, u64 address, const void *data,
                    unsigned int size);
 
 /* False: it is none of ours. */
-bool io_read(struct vcpu *vcpu, enum io_space space, u64 address, void *data, unsigned int size);
 bool io_write(struct vcpu *vcpu, enum io_space space, u64 address, const void *data,
               unsigned int size);
 

@@ -233,27 +233,20 @@ long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user)
 	}
 }
 
-long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int command, void __user *user)
+int irqchip_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state)
 {
-	struct kvm_lapic_state *state;
-	long result = 0;
-
-	if (command != KVM_GET_LAPIC && command != KVM_SET_LAPIC)
-		return -ENOTTY;
 	if (!vcpu->irq)
 		return -EINVAL;
-	state = memdup_user(user, sizeof(*state));
-	if (IS_ERR(state))
-		return PTR_ERR(state);
-	scoped_guard(spinlock_irqsave, &vcpu->vm->irqchip->lock)
-	{
-		if (command == KVM_GET_LAPIC)
-			lapic_get_state(&vcpu->irq->lapic, state);
-		else
-			lapic_set_state(&vcpu->irq->lapic, state);
-	}
-	if (command == KVM_GET_LAPIC && copy_to_user(user, state, sizeof(*state)))
-		result = -EFAULT;
-	kfree(state);
-	return result;
+	guard(spinlock_irqsave)(&vcpu->vm->irqchip->lock);
+	lapic_get_state(&vcpu->irq->lapic, state);
+	return 0;
+}
+
+int irqchip_set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state)
+{
+	if (!vcpu->irq)
+		return -EINVAL;
+	guard(spinlock_irqsave)(&vcpu->vm->irqchip->lock);
+	lapic_set_state(&vcpu->irq->lapic, state);
+	return 0;
 }

@@ -91,7 +91,8 @@ void irqchip_reset_vcpu(struct vcpu *vcpu);
 
 /* irqchip-ioctl.c: -ENOTTY for what is none of its ioctls. */
 long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user);
-long irqchip_vcpu_ioctl(struct vcpu *vcpu, unsigned int command, void __user *user);
+int irqchip_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state);
+int irqchip_set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state);
 
 /* irqfd.c */
 int irqfd_set(struct irqchip *irqchip, const struct kvm_irqfd *argument);

@@ -98,8 +98,7 @@ static int link_fd(struct irqfd *new)
 	struct irqfd *fd;
 
 	guard(spinlock_irqsave)(&irqchip->lock);
-	list_for_each_entry(fd, &irqchip->fds, link)
-	{
+	list_for_each_entry (fd, &irqchip->fds, link) {
 		if (fd->event == new->event)
 			return -EBUSY;
 	}
@@ -155,8 +154,7 @@ static int deassign(struct irqchip *irqchip, const struct kvm_irqfd *argument)
 
 	if (IS_ERR(event))
 		return PTR_ERR(event);
-	list_for_each_entry_safe(fd, next, &irqchip->fds, link)
-	{
+	list_for_each_entry_safe (fd, next, &irqchip->fds, link) {
 		if (fd->event == event && fd->gsi == argument->gsi)
 			remove(fd);
 	}
@@ -179,7 +177,8 @@ void irqfd_free_all(struct irqchip *irqchip)
 {
 	struct irqfd *fd, *next;
 
-	list_for_each_entry_safe(fd, next, &irqchip->fds, link) remove(fd);
+	list_for_each_entry_safe (fd, next, &irqchip->fds, link)
+		remove(fd);
 }
 
 void irqfd_ended(struct irqchip *irqchip, u32 gsi)
@@ -187,8 +186,7 @@ void irqfd_ended(struct irqchip *irqchip, u32 gsi)
 	struct irqfd *fd;
 	bool lowered = false;
 
-	list_for_each_entry(fd, &irqchip->fds, link)
-	{
+	list_for_each_entry (fd, &irqchip->fds, link) {
 		if (!fd->resample || fd->gsi != gsi)
 			continue;
 		if (!lowered)

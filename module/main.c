@@ -25,12 +25,6 @@ static bool on_sill(void)
 	       memcmp(&edx, SILL_CPUID_SIGNATURE + 8, 4) == 0;
 }
 
-/* A minor number below ours lacks calls that we make. */
-static bool speaks_our_abi(u32 abi)
-{
-	return abi >> 16 == SILL_ABI_MAJOR && (abi & 0xffff) >= SILL_ABI_MINOR;
-}
-
 static int look_beneath(void)
 {
 	s64 abi;
@@ -43,7 +37,8 @@ static int look_beneath(void)
 	abi = hypercall(SILL_CALL_VERSION, SILL_ABI, 0, 0, 0);
 	if (abi < 0)
 		abi = cpuid_eax(SILL_CPUID_VERSION);
-	if (!speaks_our_abi(abi)) {
+	/* A minor number below ours lacks calls that we make. */
+	if (abi >> 16 != SILL_ABI_MAJOR || (abi & 0xffff) < SILL_ABI_MINOR) {
 		pr_err("sill: the hypervisor speaks ABI %u.%u and this module %u.%u: install the "
 		       "two of one release\n",
 		       (u32)abi >> 16, (u32)abi & 0xffff, SILL_ABI_MAJOR, SILL_ABI_MINOR);

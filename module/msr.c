@@ -126,11 +126,6 @@ static bool is_apic(const struct vcpu *vcpu, u32 index)
 	return vcpu->irq && ((index >= 0x800 && index <= 0x8ff) || index == MSR_IA32_TSC_DEADLINE);
 }
 
-static enum msr_answer answer_to(int error)
-{
-	return error ? MSR_FAULT : MSR_OK;
-}
-
 /* What the VMM does not want the guest to have. */
 static bool is_hidden(const struct vcpu *vcpu, u32 index)
 {
@@ -246,10 +241,11 @@ enum msr_answer msr_write(struct vcpu *vcpu, u32 index, u64 value, bool by_host)
 		return MSR_OK;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
-		return answer_to(clock_set_wall_msr(vcpu, value));
+		return clock_set_wall_msr(vcpu, value) ? MSR_FAULT : MSR_OK;
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
-		return answer_to(clock_set_system_msr(vcpu, value));
+		clock_set_system_msr(vcpu, value);
+		return MSR_OK;
 	default:
 		return msr_values_write(&vcpu->msrs, index, value, by_host);
 	}

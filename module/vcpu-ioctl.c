@@ -79,6 +79,7 @@ static long interrupt(struct vcpu *vcpu, const struct kvm_interrupt *interrupt)
 }
 
 union argument {
+	struct kvm_lapic_state lapic;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	struct kvm_sregs2 sregs2;
@@ -153,6 +154,12 @@ static long getter(struct vcpu *vcpu, unsigned int command, union argument *argu
 		return 0;
 	case KVM_GET_FPU:
 		return vcpu_get_fpu(vcpu, &argument->fpu);
+	case KVM_GET_XSAVE:
+	case KVM_GET_XSAVE2:
+		vcpu_get_xsave(vcpu, (struct kvm_xsave *)argument);
+		return 0;
+	case KVM_GET_LAPIC:
+		return irqchip_get_lapic(vcpu, &argument->lapic);
 	case KVM_GET_XCRS:
 		argument->xcrs.nr_xcrs = 1;
 		argument->xcrs.xcrs[0].value = vcpu->xcr0;
@@ -187,6 +194,10 @@ static long setter(struct vcpu *vcpu, unsigned int command, const union argument
 		return vcpu_set_sregs2(vcpu, &argument->sregs2);
 	case KVM_SET_FPU:
 		return vcpu_set_fpu(vcpu, &argument->fpu);
+	case KVM_SET_XSAVE:
+		return vcpu_set_xsave(vcpu, (const struct kvm_xsave *)argument);
+	case KVM_SET_LAPIC:
+		return irqchip_set_lapic(vcpu, &argument->lapic);
 	case KVM_SET_XCRS:
 		return set_xcrs(vcpu, &argument->xcrs);
 	case KVM_SET_DEBUGREGS:
@@ -235,9 +246,9 @@ static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long 
 	case KVM_SET_MSRS:
 		return msr_transfer(vcpu, user, true);
 	case KVM_SET_CPUID:
-		return cpuid_put_old(vcpu, user);
+		return cpuid_put(vcpu, user, true);
 	case KVM_SET_CPUID2:
-		return cpuid_put(vcpu, user);
+		return cpuid_put(vcpu, user, false);
 	case KVM_GET_CPUID2:
 		return cpuid_get(vcpu, user);
 	case KVM_SET_SIGNAL_MASK:
@@ -246,11 +257,6 @@ static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long 
 		if (vcpu->events.nmi_pending < 2)
 			vcpu->events.nmi_pending++;
 		return 0;
-	case KVM_GET_XSAVE:
-	case KVM_GET_XSAVE2:
-		return vcpu_get_xsave(vcpu, user);
-	case KVM_SET_XSAVE:
-		return vcpu_set_xsave(vcpu, user);
 	case KVM_GET_TSC_KHZ:
 		return tsc_khz;
 	/* Only the processor's own rate. */
@@ -258,9 +264,6 @@ static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long 
 		return argument == 0 || argument == tsc_khz ? 0 : -EINVAL;
 	case KVM_KVMCLOCK_CTRL:
 		return clock_pause(vcpu);
-	case KVM_GET_LAPIC:
-	case KVM_SET_LAPIC:
-		return irqchip_vcpu_ioctl(vcpu, command, user);
 	default:
 		return vm_ioctl_copied(vcpu, command, user, _IOC_SIZE(command), with_structure);
 	}
@@ -288,10 +291,10 @@ static vm_fault_t page_fault(struct vm_fault *fault)
 
 	switch (fault->pgoff) {
 	case 0:
-		fault->page = vcpu->run_page;
+		fault->page = virt_to_page(vcpu->run);
 		break;
 	case KVM_PIO_PAGE_OFFSET:
-		fault->page = vcpu->pio_page;
+		fault->page = virt_to_page(vcpu->pio);
 		break;
 	case KVM_COALESCED_MMIO_PAGE_OFFSET:
 		fault->page = vcpu->vm->coalesced;

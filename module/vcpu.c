@@ -225,12 +225,6 @@ static bool takes_interrupt(struct vcpu *vcpu)
 	       (!vcpu->irq || irqchip_takes_pic(vcpu));
 }
 
-/* Does the VMM want to know? */
-static bool window_open(struct vcpu *vcpu)
-{
-	return vcpu->run->request_interrupt_window && takes_interrupt(vcpu);
-}
-
 static int run_loop(struct vcpu *vcpu)
 {
 	int result;
@@ -246,7 +240,7 @@ static int run_loop(struct vcpu *vcpu)
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 		if (result <= 0)
 			return result;
-		if (window_open(vcpu)) {
+		if (vcpu->run->request_interrupt_window && takes_interrupt(vcpu)) {
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			return 0;
 		}
@@ -363,19 +357,15 @@ int vcpu_run(struct vcpu *vcpu)
 
 static bool allocate(struct vcpu *vcpu)
 {
-	vcpu->state_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	vcpu->run_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	vcpu->pio_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	vcpu->state = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	vcpu->pio = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vcpu->emulate = kzalloc(sizeof(*vcpu->emulate), GFP_KERNEL_ACCOUNT);
-	if (!vcpu->emulate || !vcpu->state_page || !vcpu->run_page || !vcpu->pio_page)
-		return false;
-	vcpu->state = page_address(vcpu->state_page);
-	vcpu->run = page_address(vcpu->run_page);
-	vcpu->pio = page_address(vcpu->pio_page);
-	return fpu_alloc_guest_fpstate(&vcpu->fpu);
+	return vcpu->emulate && vcpu->state && vcpu->run && vcpu->pio &&
+	       fpu_alloc_guest_fpstate(&vcpu->fpu);
 }
 
-/* Only when the session, which has the state page, is gone, or never had it. */
+/* Only when the session, which has the page of the state, is gone, or never had it. */
 void vcpu_free(struct vcpu *vcpu)
 {
 	if (!vcpu)
@@ -383,12 +373,9 @@ void vcpu_free(struct vcpu *vcpu)
 	irqchip_free_vcpu(vcpu);
 	if (vcpu->fpu.fpstate)
 		fpu_free_guest_fpstate(&vcpu->fpu);
-	if (vcpu->pio_page)
-		__free_page(vcpu->pio_page);
-	if (vcpu->run_page)
-		__free_page(vcpu->run_page);
-	if (vcpu->state_page)
-		__free_page(vcpu->state_page);
+	free_page((unsigned long)vcpu->pio);
+	free_page((unsigned long)vcpu->run);
+	free_page((unsigned long)vcpu->state);
 	kfree(vcpu->emulate);
 	kvfree(vcpu);
 }
@@ -399,7 +386,7 @@ static int add(struct vm *vm, struct vcpu *vcpu)
 	s64 number;
 
 	number = hypercall_errno(
-		control_call(SILL_CALL_VCPU, vm->session, page_to_phys(vcpu->state_page), 0));
+		control_call(SILL_CALL_VCPU, vm->session, virt_to_phys(vcpu->state), 0));
 	if (number < 0)
 		return number;
 	vcpu->number = number;
@@ -465,7 +452,7 @@ static int create_locked(struct vm *vm, u32 id)
 		put_unused_fd(fd);
 		return PTR_ERR(file);
 	}
-	vm_get(vm);
+	kref_get(&vm->references);
 	fd_install(fd, file);
 	return fd;
 

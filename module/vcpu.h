@@ -64,10 +64,8 @@ struct vcpu {
 	u8 sipi_vector;
 	struct local_irq *irq; /* NULL: its APIC is the VMM's */
 
-	struct page *state_page;
 	struct sill_vcpu *state;
 	u32 have; /* groups of the state that are in `state`; the others vcpu_want() brings */
-	struct page *run_page, *pio_page;
 	struct kvm_run *run;
 	void *pio;
 	/*
@@ -144,8 +142,8 @@ int vcpu_set_sregs2(struct vcpu *vcpu, const struct kvm_sregs2 *sregs);
 /* fpu.c */
 int vcpu_get_fpu(struct vcpu *vcpu, struct kvm_fpu *fpu);
 int vcpu_set_fpu(struct vcpu *vcpu, const struct kvm_fpu *fpu);
-int vcpu_get_xsave(struct vcpu *vcpu, void __user *user);
-int vcpu_set_xsave(struct vcpu *vcpu, const void __user *user);
+void vcpu_get_xsave(struct vcpu *vcpu, struct kvm_xsave *area);
+int vcpu_set_xsave(struct vcpu *vcpu, const struct kvm_xsave *area);
 /* As struct emulate_ops has them. */
 void vcpu_vector_read(void *context, unsigned int number, u8 *data, unsigned int size);
 void vcpu_vector_write(void *context, unsigned int number, const u8 *data, unsigned int size,
@@ -215,9 +213,8 @@ long msr_transfer(struct vcpu *vcpu, struct kvm_msrs __user *user, bool set);
 
 /* cpuid-ioctl.c */
 int cpuid_get_supported(struct kvm_cpuid2 __user *to);
-int cpuid_get_emulated(struct kvm_cpuid2 __user *to);
-int cpuid_put(struct vcpu *vcpu, struct kvm_cpuid2 __user *from);
-int cpuid_put_old(struct vcpu *vcpu, struct kvm_cpuid __user *from);
+/* `old`: KVM_SET_CPUID, whose entries have no index. */
+int cpuid_put(struct vcpu *vcpu, void __user *from, bool old);
 int cpuid_get(struct vcpu *vcpu, struct kvm_cpuid2 __user *to);
 /* When the module is loaded. */
 int cpuid_setup(void);
@@ -238,7 +235,7 @@ void clock_set_adjust(struct vcpu *vcpu, u64 value, bool by_host);
 /* Writes the clock's page if it has to be.  In the VMM's thread. */
 int clock_update(struct vcpu *vcpu);
 bool clock_is_stale(const struct vcpu *vcpu);
-int clock_set_system_msr(struct vcpu *vcpu, u64 value);
+void clock_set_system_msr(struct vcpu *vcpu, u64 value);
 int clock_set_wall_msr(struct vcpu *vcpu, u64 value);
 int clock_get(struct vm *vm, struct kvm_clock_data *data);
 int clock_set(struct vm *vm, const struct kvm_clock_data *data);

@@ -13,16 +13,6 @@
 #include "module/irqchip.h"
 #include "module/vcpu.h"
 
-/* Pages for Intel's real mode, which AMD-V does not need: only the ABI's rules are kept. */
-static long set_identity_address(struct vm *vm, const u64 __user *user)
-{
-	u64 address;
-
-	if (get_user(address, user))
-		return -EFAULT;
-	return vm_vcpu_count(vm) ? -EINVAL : 0;
-}
-
 static long set_boot_id(struct vm *vm, u32 id)
 {
 	guard(mutex)(&vm->lock);
@@ -30,12 +20,6 @@ static long set_boot_id(struct vm *vm, u32 id)
 		return -EBUSY;
 	vm->boot_id = id;
 	return 0;
-}
-
-static long split_irqchip(struct vm *vm, u64 pins)
-{
-	guard(mutex)(&vm->lock);
-	return pins > ROUTE_MAX ? -EINVAL : irqchip_create(vm, true, pins);
 }
 
 /* Identifications of 32 bits in MSIs and in KVM_GET_LAPIC. */
@@ -67,6 +51,7 @@ static long set_id_max(struct vm *vm, u64 value)
 static long enable(struct vm *vm, const struct kvm_enable_cap *capability)
 {
 	u64 value = capability->args[0];
+	long result;
 
 	if (capability->flags)
 		return -EINVAL;
@@ -83,7 +68,12 @@ static long enable(struct vm *vm, const struct kvm_enable_cap *capability)
 		}
 		return 0;
 	case KVM_CAP_SPLIT_IRQCHIP:
-		return split_irqchip(vm, value);
+		if (value > ROUTE_MAX)
+			return -EINVAL;
+		mutex_lock(&vm->lock);
+		result = irqchip_create(vm, true, value);
+		mutex_unlock(&vm->lock);
+		return result;
 	case KVM_CAP_X2APIC_API:
 		return set_x2apic_format(vm, value);
 	case KVM_CAP_X86_USER_SPACE_MSR:
@@ -112,19 +102,11 @@ static long enable(struct vm *vm, const struct kvm_enable_cap *capability)
 	}
 }
 
-static long get_session(struct vm *vm, void __user *user)
+/* `stats` lies in one piece in physical memory. */
+static long get_session(struct vm *vm, struct sill_session_stats *stats)
 {
-	struct sill_session_stats *stats = kzalloc(sizeof(*stats), GFP_KERNEL);
-	s64 result;
-
-	if (!stats)
-		return -ENOMEM;
-	result = hypercall_errno(hypercall_patient(SILL_CALL_SESSION, vm->session,
-	                                           virt_to_phys(stats), sizeof(*stats), 0));
-	if (result >= 0)
-		result = copy_to_user(user, stats, sizeof(*stats)) ? -EFAULT : 0;
-	kfree(stats);
-	return result;
+	return hypercall_errno(hypercall_patient(SILL_CALL_SESSION, vm->session,
+	                                         virt_to_phys(stats), sizeof(*stats), 0));
 }
 
 static int take_range(struct msr_filter *filter, const struct kvm_msr_filter_range *from)
@@ -147,15 +129,12 @@ static int take_range(struct msr_filter *filter, const struct kvm_msr_filter_ran
 	return 0;
 }
 
-static long set_filter(struct vm *vm, void __user *user)
+static long set_filter(struct vm *vm, const struct kvm_msr_filter *argument)
 {
-	struct kvm_msr_filter *argument = memdup_user(user, sizeof(*argument));
 	struct msr_filter *filter;
 	unsigned int i;
 	int error = 0;
 
-	if (IS_ERR(argument))
-		return PTR_ERR(argument);
 	filter = kvzalloc(struct_size(filter, ranges, KVM_MSR_FILTER_MAX_RANGES),
 	                  GFP_KERNEL_ACCOUNT);
 	if (!filter || argument->flags & ~(u32)KVM_MSR_FILTER_DEFAULT_DENY)
@@ -177,7 +156,6 @@ static long set_filter(struct vm *vm, void __user *user)
 			vcpu_request(vm->vcpus[i], VCPU_REQUEST_TRAPS);
 	}
 	kvfree(filter);
-	kfree(argument);
 	return error;
 }
 
@@ -212,6 +190,13 @@ static long with_structure(void *vm, unsigned int command, void *argument)
 		return dirty_get(vm, argument);
 	case KVM_CLEAR_DIRTY_LOG:
 		return dirty_clear(vm, argument);
+	/* Where Intel's real mode has pages, which AMD-V does not need: only the ABI's rule is kept. */
+	case KVM_SET_IDENTITY_MAP_ADDR:
+		return vm_vcpu_count(vm) ? -EINVAL : 0;
+	case KVM_X86_SET_MSR_FILTER:
+		return set_filter(vm, argument);
+	case SILL_GET_SESSION:
+		return get_session(vm, argument);
 	case KVM_GET_CLOCK:
 		return clock_get(vm, argument);
 	case KVM_SET_CLOCK:
@@ -244,17 +229,11 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 		return kvm_capability(argument);
 	case KVM_SET_TSS_ADDR:
 		return argument > UINT_MAX - 3 * PAGE_SIZE ? -EINVAL : 0;
-	case KVM_SET_IDENTITY_MAP_ADDR:
-		return set_identity_address(vm, user);
 	case KVM_SET_BOOT_CPU_ID:
 		return set_boot_id(vm, argument);
 	/* There are no shadow page tables to limit. */
 	case KVM_SET_NR_MMU_PAGES:
 		return argument < 64 ? -EINVAL : 0;
-	case KVM_X86_SET_MSR_FILTER:
-		return set_filter(vm, user);
-	case SILL_GET_SESSION:
-		return get_session(vm, user);
 	default:
 		result = irqchip_vm_ioctl(vm, command, user);
 		return result == -ENOTTY ? vm_ioctl_copied(vm, command, user, _IOC_SIZE(command),

@@ -59,14 +59,16 @@ void vm_stop_all(void)
 	stopped = true;
 	if (list_empty(&machines))
 		return;
-	list_for_each_entry(vm, &machines, link) destroy_session(vm);
+	list_for_each_entry (vm, &machines, link)
+		destroy_session(vm);
 	control_reclaim();
 	pr_info("sill: all machines are stopped; the hypervisor keeps %u donations\n",
 	        control_donations());
 }
 
-static void free_vm(struct vm *vm)
+static void free_vm(struct kref *references)
 {
+	struct vm *vm = container_of(references, struct vm, references);
 	u32 i;
 
 	scoped_guard(mutex, &machines_lock) list_del(&vm->link);
@@ -86,19 +88,9 @@ static void free_vm(struct vm *vm)
 	control_reclaim();
 }
 
-static void last_put(struct kref *references)
-{
-	free_vm(container_of(references, struct vm, references));
-}
-
-void vm_get(struct vm *vm)
-{
-	kref_get(&vm->references);
-}
-
 void vm_put(struct vm *vm)
 {
-	kref_put(&vm->references, last_put);
+	kref_put(&vm->references, free_vm);
 }
 
 static int release(struct inode *inode, struct file *file)

@@ -76,7 +76,6 @@ struct vm {
 
 /* vm.c: the file of a new machine, or -errno. */
 int vm_create(unsigned long type);
-void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
 /* Machines there are. */
 unsigned int vm_total(void);

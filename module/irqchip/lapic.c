@@ -96,16 +96,6 @@ void lapic_end(struct lapic *lapic)
 		                  level && !(lapic->reg[LAPIC_SVR] & LAPIC_SVR_DIRECTED));
 }
 
-bool lapic_may_end_lazily(const struct lapic *lapic)
-{
-	int served = vectors_top(&lapic->isr);
-
-	/* What waits behind it, or for its end, cannot wait for the next exit. */
-	return served >= 0 && !lapic->irr.used &&
-	       !bit_of(&lapic->reg[LAPIC_TMR], (uint8_t)served) &&
-	       !(lapic->ends && bit_of(lapic->ends, (uint8_t)served));
-}
-
 static int take_vector(struct lapic *lapic, uint8_t vector, bool level)
 {
 	uint32_t *trigger = &lapic->reg[LAPIC_TMR + (vector >> 5)], bit = 1u << (vector & 31);

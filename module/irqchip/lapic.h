@@ -164,12 +164,6 @@ static inline void lapic_set_cr8(struct lapic *lapic, uint8_t cr8)
 	lapic->reg[LAPIC_TPR] = (cr8 & 15u) << 4;
 }
 
-/*
- * Paravirtual end (MSR_KVM_PV_EOI_EN): before the processor runs, may the guest end what it serves
- * by clearing a bit in memory?  When it has: lapic_end().
- */
-bool lapic_may_end_lazily(const struct lapic *lapic);
-
 /* A message that is for this APIC: IRQ_IGNORED, IRQ_COALESCED or 1. */
 int lapic_accept(struct lapic *lapic, const struct irq_message *message);
 /* What stands in a local vector table entry happens: LAPIC_PERF, LAPIC_THERMAL … */

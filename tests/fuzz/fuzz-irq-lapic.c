@@ -95,7 +95,6 @@ static void step(struct board *board, const uint8_t *data)
 		lapic_local(lapic, LAPIC_TIMER + data[1] % 6);
 		break;
 	default:
-		lapic_may_end_lazily(lapic);
 		lapic_reset(lapic);
 	}
 }

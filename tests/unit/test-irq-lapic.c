@@ -161,7 +161,6 @@ TEST(the_end_of_an_edge_is_told_where_someone_waits_for_it)
 	b.lapic[0].ends = ends;
 	board_fixed(&b, 0, 0x20, false);
 	lapic_acknowledge(&b.lapic[0]);
-	assert_false(lapic_may_end_lazily(&b.lapic[0]));
 	lapic_end(&b.lapic[0]);
 	assert_int_equal(b.cpu[0].ended, 1);
 	assert_false(b.cpu[0].ended_level);
@@ -179,24 +178,6 @@ TEST(a_suppressed_broadcast_is_no_level_to_the_io_apic)
 	lapic_end(&b.lapic[0]);
 	assert_int_equal(b.cpu[0].ended, 1);
 	assert_false(b.cpu[0].ended_level);
-}
-
-TEST(only_an_edge_with_nothing_behind_it_may_end_lazily)
-{
-	struct board b;
-
-	board_enable(&b, 0);
-	assert_false(lapic_may_end_lazily(&b.lapic[0]));
-	board_fixed(&b, 0, 0x61, false);
-	lapic_acknowledge(&b.lapic[0]);
-	assert_true(lapic_may_end_lazily(&b.lapic[0]));
-	board_fixed(&b, 0, 0x51, false);
-	assert_false(lapic_may_end_lazily(&b.lapic[0]));
-	lapic_end(&b.lapic[0]);
-	board_fixed(&b, 0, 0x71, true);
-	lapic_acknowledge(&b.lapic[0]);
-	lapic_acknowledge(&b.lapic[0]);
-	assert_false(lapic_may_end_lazily(&b.lapic[0]));
 }
 
 TEST(an_end_without_a_service_does_nothing)
@@ -387,7 +368,6 @@ int main(void)
 		CASE(the_end_of_a_level_is_told_and_that_of_an_edge_is_not),
 		CASE(the_end_of_an_edge_is_told_where_someone_waits_for_it),
 		CASE(a_suppressed_broadcast_is_no_level_to_the_io_apic),
-		CASE(only_an_edge_with_nothing_behind_it_may_end_lazily),
 		CASE(an_end_without_a_service_does_nothing),
 		CASE(software_disabled_it_takes_no_vectors_and_still_nmi_init_and_sipi),
 		CASE(software_disabling_masks_the_local_lines),

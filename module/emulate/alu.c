@@ -87,56 +87,6 @@ uint64_t alu_sign_extend(uint64_t value, unsigned int size)
 	return (uint64_t)((int64_t)(value << unused) >> unused);
 }
 
-static bool sign_of(uint64_t value, unsigned int size)
-{
-	return value >> (size * 8 - 1) & 1;
-}
-
-uint64_t alu_multiply(bool is_signed, unsigned int size, uint64_t a, uint64_t b, uint64_t *ret_high,
-                      uint64_t *rflags)
-{
-	uint64_t mask = size_mask(size), low;
-	unsigned __int128 product = (unsigned __int128)a * b;
-	bool fits;
-
-	if (is_signed)
-		product = (unsigned __int128)((__int128)(int64_t)alu_sign_extend(a, size) *
-		                              (int64_t)alu_sign_extend(b, size));
-	low = (uint64_t)product & mask;
-	*ret_high = (uint64_t)(product >> size * 8) & mask;
-	fits = is_signed ? (__int128)product == (int64_t)alu_sign_extend(low, size) : !*ret_high;
-	*rflags = (*rflags & ~(FLAG_CF | FLAG_OF)) | (fits ? 0 : FLAG_CF | FLAG_OF);
-	return low;
-}
-
-bool alu_divide(bool is_signed, unsigned int size, uint64_t high, uint64_t low, uint64_t divisor,
-                uint64_t *ret_quotient, uint64_t *ret_remainder)
-{
-	unsigned __int128 dividend = (unsigned __int128)high << size * 8 | low;
-	uint64_t mask = size_mask(size), quotient, remainder;
-	bool negative = is_signed && sign_of(high, size);
-	bool negative_divisor = is_signed && sign_of(divisor, size);
-	bool negative_quotient = negative != negative_divisor;
-
-	if (negative)
-		dividend = -dividend & ((unsigned __int128)mask << size * 8 | mask);
-	if (negative_divisor)
-		divisor = -divisor & mask;
-	/* Or the processor would fault. */
-	if ((uint64_t)(dividend >> 64) >= divisor)
-		return false;
-	__asm__("divq %4"
-	        : "=a"(quotient), "=d"(remainder)
-	        : "a"((uint64_t)dividend), "d"((uint64_t)(dividend >> 64)), "r"(divisor)
-	        : "cc");
-	/* One more value fits on the negative side. */
-	if (quotient > (is_signed ? (mask >> 1) + negative_quotient : mask))
-		return false;
-	*ret_quotient = (negative_quotient ? -quotient : quotient) & mask;
-	*ret_remainder = (negative ? -remainder : remainder) & mask;
-	return true;
-}
-
 bool alu_condition(unsigned int condition, uint64_t rflags)
 {
 	static const uint64_t any_of[] = { FLAG_OF, FLAG_CF, FLAG_ZF, FLAG_CF | FLAG_ZF,

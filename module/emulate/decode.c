@@ -303,10 +303,6 @@ static enum insn_status refine(const struct cursor *c, struct insn *in, unsigned
 		return in->reg < 16 && CONTROL_REGISTERS >> in->reg & 1 ? INSN_OK : INSN_UNDEFINED;
 	case INSN_MOV_DR:
 		return in->reg < 8 ? INSN_OK : INSN_UNDEFINED;
-	case INSN_CALL:
-	case INSN_JMP:
-		return c->code_size == 8 && c->operand && !(c->rex & REX_W) ? INSN_UNKNOWN
-		                                                            : INSN_OK;
 	case INSN_MOV:
 		if (map == 2) /* MOVNTI has no form of 16 bits */
 			in->size = in->source_size = c->rex & REX_W ? 8 : 4;

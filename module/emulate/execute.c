@@ -284,51 +284,11 @@ static int run_cmpxchg2(struct emulate *e)
 	return emulate_finish(e, (e->cpu->rflags & ~FLAG_ZF) | (same ? FLAG_ZF : 0));
 }
 
-/* MUL, IMUL, DIV, IDIV of one operand, with AX or DX:AX and wider. */
-static int run_multiply_divide(struct emulate *e)
-{
-	const struct insn *in = &e->insn;
-	unsigned int size = in->size;
-	bool is_signed = in->op == INSN_IMUL1 || in->op == INSN_IDIV;
-	uint64_t operand, low = emulate_get(e, INSN_RAX, size), high, rflags = e->cpu->rflags;
-	struct place place;
-	int error = locate_memory(e, size, 0, &place);
-
-	if (!error)
-		error = read_operand(e, INSN_IN_RM, size, &place, &operand);
-	if (error)
-		return error;
-	if (in->op == INSN_MUL || in->op == INSN_IMUL1) {
-		low = alu_multiply(is_signed, size, low, operand, &high, &rflags);
-	} else {
-		high = size == 1 ? e->cpu->gpr[INSN_RAX] >> 8 & 0xFF
-		                 : emulate_get(e, INSN_RDX, size);
-		if (!alu_divide(is_signed, size, high, low, operand, &low, &high))
-			return emulate_raise(e, VECTOR_DE, 0);
-	}
-	if (size == 1) {
-		emulate_set(e, INSN_RAX, 2, high << 8 | low);
-	} else {
-		emulate_set(e, INSN_RAX, size, low);
-		emulate_set(e, INSN_RDX, size, high);
-	}
-	return emulate_finish(e, rflags);
-}
-
 static unsigned int stack_size(const struct emulate *e)
 {
 	if (emulate_code_64(e->cpu))
 		return 8;
 	return e->cpu->segments[INSN_SS].attributes & EMULATE_SEGMENT_BIG ? 4 : 2;
-}
-
-/* PUSH, and the part of CALL that is one. */
-static int locate_push(struct emulate *e, struct place *ret)
-{
-	uint64_t offset = e->cpu->gpr[INSN_RSP] - e->insn.size;
-
-	return emulate_locate(e, INSN_SS, offset & size_mask(stack_size(e)), e->insn.size,
-	                      WALK_WRITE, ret);
 }
 
 static void move_stack(struct emulate *e, uint64_t by)
@@ -344,7 +304,9 @@ static int run_push(struct emulate *e)
 	int error = locate_memory(e, in->size, 0, &place);
 
 	if (!error)
-		error = locate_push(e, &stack);
+		error = emulate_locate(
+			e, INSN_SS, (e->cpu->gpr[INSN_RSP] - in->size) & size_mask(stack_size(e)),
+			in->size, WALK_WRITE, &stack);
 	if (!error)
 		error = read_operand(e, in->from, in->size, &place, &value);
 	if (!error)
@@ -383,31 +345,6 @@ static int run_pop(struct emulate *e)
 	return emulate_finish(e, e->cpu->rflags);
 }
 
-/* CALL and JMP to where a register or memory says. */
-static int run_branch(struct emulate *e)
-{
-	const struct insn *in = &e->insn;
-	struct place place, stack;
-	uint64_t target, back = next_rip(e);
-	int error = locate_memory(e, in->size, 0, &place);
-
-	if (!error && in->op == INSN_CALL)
-		error = locate_push(e, &stack);
-	if (!error)
-		error = read_operand(e, INSN_IN_RM, in->size, &place, &target);
-	if (!error)
-		error = emulate_check_target(e, target);
-	if (!error && in->op == INSN_CALL)
-		error = emulate_write(e, &stack, &back);
-	if (error)
-		return error;
-	if (in->op == INSN_CALL)
-		move_stack(e, -(uint64_t)in->size);
-	emulate_finish(e, e->cpu->rflags);
-	e->cpu->rip = target;
-	return EMULATE_DONE;
-}
-
 /* It may fault, and has no effect else. */
 static int run_flush(struct emulate *e)
 {
@@ -420,11 +357,6 @@ static int run_flush(struct emulate *e)
 static int run_one(struct emulate *e, unsigned int iterations)
 {
 	switch (e->insn.op) {
-	case INSN_MUL:
-	case INSN_IMUL1:
-	case INSN_DIV:
-	case INSN_IDIV:
-		return run_multiply_divide(e);
 	case INSN_CMPXCHG:
 		return run_cmpxchg(e);
 	case INSN_CMPXCHG2:
@@ -433,9 +365,6 @@ static int run_one(struct emulate *e, unsigned int iterations)
 		return run_push(e);
 	case INSN_POP:
 		return run_pop(e);
-	case INSN_CALL:
-	case INSN_JMP:
-		return run_branch(e);
 	case INSN_NOP:
 		return emulate_finish(e, e->cpu->rflags);
 	case INSN_CLFLUSH:

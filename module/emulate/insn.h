@@ -36,10 +36,6 @@ enum insn_op {
 	INSN_TEST,
 	INSN_NOT,
 	INSN_NEG,
-	INSN_MUL,
-	INSN_IMUL1, /* of one operand */
-	INSN_DIV,
-	INSN_IDIV,
 	INSN_BT,
 	INSN_BTS,
 	INSN_BTR,
@@ -62,8 +58,6 @@ enum insn_op {
 	INSN_CMOVCC,
 	INSN_PUSH,
 	INSN_POP,
-	INSN_CALL,
-	INSN_JMP,
 	INSN_NOP, /* and prefetches, which may name memory */
 	INSN_CLFLUSH,
 	/* Vector registers; size is of what moves. */

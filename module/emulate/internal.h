@@ -22,7 +22,6 @@
 #define FLAGS_MATH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 enum {
-	VECTOR_DE = 0,
 	VECTOR_UD = 6,
 	VECTOR_NM = 7,
 	VECTOR_SS = 12,
@@ -53,7 +52,6 @@ int emulate_raise(struct emulate *e, uint8_t vector, uint32_t code);
 /* Segment, limits, canonical form, alignment and pages; `access` is 0 or WALK_WRITE. */
 int emulate_locate(struct emulate *e, unsigned int segment, uint64_t offset, unsigned int size,
                    unsigned int access, struct place *ret);
-int emulate_check_target(struct emulate *e, uint64_t rip); /* of a near branch */
 int emulate_read(struct emulate *e, const struct place *place, void *data);
 int emulate_write(struct emulate *e, const struct place *place, const void *data);
 /* As one step where `place` is memory in one page, else a plain write. */
@@ -78,11 +76,6 @@ int emulate_finish(struct emulate *e, uint64_t rflags);
 uint64_t alu_run(uint8_t op, unsigned int size, uint64_t a, uint64_t b, uint8_t count,
                  uint64_t *rflags);
 /* Both halves; returns the low one. */
-uint64_t alu_multiply(bool is_signed, unsigned int size, uint64_t a, uint64_t b, uint64_t *ret_high,
-                      uint64_t *rflags);
-/* False: #DE. */
-bool alu_divide(bool is_signed, unsigned int size, uint64_t high, uint64_t low, uint64_t divisor,
-                uint64_t *ret_quotient, uint64_t *ret_remainder);
 bool alu_condition(unsigned int condition, uint64_t rflags);
 uint64_t alu_sign_extend(uint64_t value, unsigned int size);
 

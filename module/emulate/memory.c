@@ -129,14 +129,6 @@ int emulate_locate(struct emulate *e, unsigned int segment, uint64_t offset, uns
 	return locate_linear(e, linear, size, access, ret);
 }
 
-int emulate_check_target(struct emulate *e, uint64_t rip)
-{
-	bool allowed = emulate_code_64(e->cpu) ? canonical(e->cpu, rip)
-	                                       : rip <= e->cpu->segments[INSN_CS].limit;
-
-	return allowed ? 0 : emulate_raise(e, VECTOR_GP, 0);
-}
-
 int emulate_access(struct emulate *e, enum emulate_kind kind, uint64_t address, void *data,
                    unsigned int size)
 {

@@ -44,21 +44,14 @@ static const struct insn_row groups[][8] = {
 		{ INSN_TEST, RM, IMM, IMMZ, M | W },
 		{ INSN_NOT, RM, 0, 0, M | W | L },
 		{ INSN_NEG, RM, 0, 0, M | W | L },
-		{ INSN_MUL, ACC, RM, 0, M | W },
-		{ INSN_IMUL1, ACC, RM, 0, M | W },
-		{ INSN_DIV, ACC, RM, 0, M | W },
-		{ INSN_IDIV, ACC, RM, 0, M | W },
 	},
 	[GROUP_FE] = {
 		{ INSN_INC, RM, 0, 0, M | B | L },
 		{ INSN_DEC, RM, 0, 0, M | B | L },
 	},
-	/* Vendors do not agree what 66 means for near branches in 64-bit code: refused there. */
 	[GROUP_FF] = {
 		[0] = { INSN_INC, RM, 0, 0, M | L },
 		[1] = { INSN_DEC, RM, 0, 0, M | L },
-		[2] = { INSN_CALL, 0, RM, 0, M | INSN_ROW_64 },
-		[4] = { INSN_JMP, 0, RM, 0, M | INSN_ROW_64 },
 		[6] = { INSN_PUSH, 0, RM, 0, M | INSN_ROW_64 },
 	},
 	/* CLWB; CLFLUSH, and CLFLUSHOPT behind 66. */

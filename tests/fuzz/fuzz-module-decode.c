@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	status = insn_decode(data + 1, count, zydis_code_sizes[mode], &ours);
 	if (zydis_decode(mode, data + 1, count, &z))
 		op = zydis_op(&z);
-	if (zydis_excused(mode, &z, op, status, &ours))
+	if (zydis_excused(&z, op, status, &ours))
 		return 0;
 	if ((status == INSN_OK ? ours.op : INSN_NONE) != op)
 		abort();

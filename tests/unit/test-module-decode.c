@@ -25,7 +25,7 @@ static void compare(unsigned int mode, const uint8_t *bytes, unsigned int count)
 
 	if (zydis_decode(mode, bytes, count, &z))
 		op = zydis_op(&z);
-	if (zydis_excused(mode, &z, op, status, &ours))
+	if (zydis_excused(&z, op, status, &ours))
 		return;
 	if ((status == INSN_OK ? ours.op : INSN_NONE) != op ||
 	    (op && (ours.length != z.instruction.length || !zydis_same_memory(&z, &ours) ||

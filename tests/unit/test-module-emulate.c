@@ -386,32 +386,6 @@ TEST(a_port_beyond_the_bit_map_is_a_protection_fault)
 	assert_int_equal(run(), EMULATE_DONE);
 }
 
-TEST(a_division_by_zero_is_an_exception)
-{
-	PREPARE(8, "\xF7\x33"); /* divl (%rbx) */
-	memset(w.data, 0, 4);
-	assert_fault(VECTOR_DE, 0);
-	assert_false(e.exception.has_code);
-}
-
-TEST(the_largest_negative_quotient_fits_and_the_next_does_not)
-{
-	PREPARE(8, "\x48\xF7\x3B"); /* idivq (%rbx) */
-	memset(w.data, 0, 8);
-	w.data[0] = 1;
-	w.cpu.gpr[INSN_RAX] = UINT64_C(1) << 63;
-	w.cpu.gpr[INSN_RDX] = UINT64_MAX;
-	assert_int_equal(run(), EMULATE_DONE);
-	assert_true(w.cpu.gpr[INSN_RAX] == UINT64_C(1) << 63);
-	w.cpu.rip = WORLD_CODE;
-	w.cpu.gpr[INSN_RAX] = UINT64_C(1) << 63;
-	w.cpu.gpr[INSN_RDX] = 0;
-	assert_fault(VECTOR_DE, 0);
-	/* Nor does one of more than 64 bits. */
-	w.cpu.gpr[INSN_RDX] = 1;
-	assert_fault(VECTOR_DE, 0);
-}
-
 TEST(an_answer_for_a_place_that_is_no_longer_meant_is_dropped)
 {
 	PREPARE(8, "\x01\x03"); /* add %eax, (%rbx) */
@@ -485,8 +459,6 @@ int main(void)
 		CASE(a_string_from_a_port_asks_once_for_each_element),
 		CASE(ports_of_a_program_are_those_of_its_bit_map),
 		CASE(a_port_beyond_the_bit_map_is_a_protection_fault),
-		CASE(a_division_by_zero_is_an_exception),
-		CASE(the_largest_negative_quotient_fits_and_the_next_does_not),
 		CASE(an_answer_for_a_place_that_is_no_longer_meant_is_dropped),
 		CASE(an_error_of_the_caller_is_passed_on),
 		CASE(the_place_of_an_operand_is_told_without_running),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Segments, canonical addresses, stacks and branches: what a processor checks before it translates.
+ * Segments, canonical addresses, and stacks: what a processor checks before it translates.
  */
 #include "tests/unit/unit.h"
 
@@ -211,27 +211,6 @@ TEST(a_pop_by_way_of_the_stack_pointer_sees_it_moved)
 	assert_int_equal(w.cpu.gpr[INSN_RSP], WORLD_DATA + 8);
 }
 
-TEST(a_call_beyond_the_limit_pushes_nothing)
-{
-	PREPARE(4, "\xFF\x13"); /* call *(%ebx) */
-	w.cpu.segments[INSN_CS].limit = 0x1FFF;
-	w.cpu.gpr[INSN_RSP] = 0x100;
-	memcpy(w.data, "\x00\x20\x00\x00", 4);
-	assert_fault(VECTOR_GP);
-	memcpy(w.data, "\xFF\x1F\x00\x00", 4);
-	assert_done();
-	assert_int_equal(w.cpu.rip, 0x1FFF);
-	assert_memory_equal(w.data + 0xFC, "\x02\x10\x00\x00", 4);
-}
-
-TEST(a_jump_to_where_no_address_is_does_not_happen)
-{
-	PREPARE(8, "\xFF\x23"); /* jmp *(%rbx) */
-	w.cpu.gpr[INSN_RBX] = WORLD_DATA;
-	w.data[6] = 1;
-	assert_fault(VECTOR_GP);
-}
-
 TEST(code_ends_at_its_limit)
 {
 	PREPARE(4, "\x8B\x03");
@@ -266,8 +245,6 @@ int main(void)
 		CASE(a_push_below_the_stack_is_a_stack_fault),
 		CASE(a_stack_of_16_bits_moves_only_sp),
 		CASE(a_pop_by_way_of_the_stack_pointer_sees_it_moved),
-		CASE(a_call_beyond_the_limit_pushes_nothing),
-		CASE(a_jump_to_where_no_address_is_does_not_happen),
 		CASE(code_ends_at_its_limit),
 		CASE(an_instruction_that_is_done_ends_the_resume_flag),
 	};

@@ -32,9 +32,6 @@ static const struct {
 	{ ZYDIS_MNEMONIC_TEST, INSN_TEST },
 	{ ZYDIS_MNEMONIC_NOT, INSN_NOT },
 	{ ZYDIS_MNEMONIC_NEG, INSN_NEG },
-	{ ZYDIS_MNEMONIC_MUL, INSN_MUL },
-	{ ZYDIS_MNEMONIC_DIV, INSN_DIV },
-	{ ZYDIS_MNEMONIC_IDIV, INSN_IDIV },
 	{ ZYDIS_MNEMONIC_BT, INSN_BT },
 	{ ZYDIS_MNEMONIC_BTS, INSN_BTS },
 	{ ZYDIS_MNEMONIC_BTR, INSN_BTR },
@@ -166,7 +163,7 @@ static inline uint8_t zydis_ambiguous(const struct zydis *z)
 	case ZYDIS_MNEMONIC_IMUL:
 		if (in->operand_count_visible == 3)
 			return INSN_IMUL3;
-		return opcode == 0xF6 || opcode == 0xF7 ? INSN_IMUL1 : INSN_IMUL;
+		return opcode == 0xF6 || opcode == 0xF7 ? INSN_NONE : INSN_IMUL;
 	case ZYDIS_MNEMONIC_MOVSD:
 		return one_byte ? INSN_MOVS : INSN_VZERO;
 	case ZYDIS_MNEMONIC_CMPSD:
@@ -180,10 +177,6 @@ static inline uint8_t zydis_ambiguous(const struct zydis *z)
 		                                                                        : INSN_NONE;
 	case ZYDIS_MNEMONIC_POP:
 		return one_byte && opcode == 0x8F ? INSN_POP : INSN_NONE;
-	case ZYDIS_MNEMONIC_CALL:
-		return opcode == 0xFF && (in->raw.modrm.reg == 2) ? INSN_CALL : INSN_NONE;
-	case ZYDIS_MNEMONIC_JMP:
-		return opcode == 0xFF && (in->raw.modrm.reg == 4) ? INSN_JMP : INSN_NONE;
 	case ZYDIS_MNEMONIC_NOP:
 		/* 0F 1A and 1B are MPX on some processors. */
 		return (opcode & 0xFE) == 0x1A ? INSN_NONE : INSN_NOP;
@@ -308,22 +301,15 @@ static inline bool zydis_same_operands(const struct zydis *z, const struct insn 
 }
 
 /* Where the two may differ. */
-static inline bool zydis_excused(unsigned int mode, const struct zydis *z, uint8_t op,
-                                 enum insn_status status, const struct insn *ours)
+static inline bool zydis_excused(const struct zydis *z, uint8_t op, enum insn_status status,
+                                 const struct insn *ours)
 {
-	/* Vendors do not agree on 66 with near branches: ours refuses them. */
-	if (mode == 0 && (op == INSN_CALL || op == INSN_JMP) && status == INSN_UNKNOWN)
-		return z->instruction.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE;
 	/* With REX.B it is an exchange with R8 to some. */
 	if (op == INSN_PAUSE && status == INSN_UNKNOWN)
 		return z->instruction.raw.rex.B;
 	/* LOCK as a way to CR8 is AMD's. */
 	if (op == INSN_NONE && ours->op == INSN_MOV_CR && ours->reg == 8)
 		return true;
-	/* 3E is a hint to indirect branches, and still DS in front of their operand. */
-	if ((op == INSN_CALL || op == INSN_JMP) && ours->op == op && ours->segment == INSN_DS)
-		return z->instruction.attributes & ZYDIS_ATTRIB_HAS_SEGMENT_DS ||
-		       z->instruction.attributes & ZYDIS_ATTRIB_HAS_NOTRACK;
 	/* MOVSXD of 16 bits reads 16 bits (AMD and Intel), not 32. */
 	return op == INSN_MOVSX && z->instruction.mnemonic == ZYDIS_MNEMONIC_MOVSXD &&
 	       ours->op == op && ours->size == 2 && ours->length == z->instruction.length;

@@ -391,6 +391,28 @@ void cpuid_execute(const struct cpuid_table *table, const struct cpuid_state *st
 	show_state(table, state, entry, ret);
 }
 
+bool cpuid_plain(const struct cpuid_table *table, uint64_t gpr[4])
+{
+	enum { RAX, RCX, RDX, RBX };
+	uint32_t leaf = (uint32_t)gpr[RAX];
+	const struct kvm_cpuid_entry2 *entry;
+	uint32_t place;
+
+	if (leaf == 0x1 || leaf == 0x7 || leaf == 0xd || leaf >> 30 == 3 ||
+	    (leaf & 0x3fffffff) >= CPUID_DIRECT)
+		return false;
+	place = table->first[leaf >> 30][leaf % CPUID_DIRECT];
+	entry = &table->entries[place - 1];
+	if (!place || ((entry->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) &&
+	               entry->index != (uint32_t)gpr[RCX]))
+		return false;
+	gpr[RAX] = entry->eax;
+	gpr[RBX] = entry->ebx;
+	gpr[RCX] = entry->ecx;
+	gpr[RDX] = entry->edx;
+	return true;
+}
+
 unsigned int cpuid_address_bits(const struct cpuid_table *table)
 {
 	const struct kvm_cpuid_entry2 *entry = cpuid_find(table, 0x80000008, 0);

@@ -62,6 +62,9 @@ static inline bool cpuid_shows_cr4(uint32_t leaf)
 void cpuid_execute(const struct cpuid_table *table, const struct cpuid_state *state, uint32_t leaf,
                    uint32_t index, struct cpuid_result *ret);
 
+/* The same in registers, by their numbers, if nothing of the guest's state shows in the leaf. */
+bool cpuid_plain(const struct cpuid_table *table, uint64_t gpr[4]);
+
 /* The entry itself, or NULL. */
 const struct kvm_cpuid_entry2 *cpuid_find(const struct cpuid_table *table, uint32_t leaf,
                                           uint32_t index);

@@ -149,7 +149,7 @@ static int on_port(struct vcpu *vcpu)
 	return 0;
 }
 
-static void do_cpuid(struct vcpu *vcpu)
+static int on_cpuid(struct vcpu *vcpu)
 {
 	struct sill_vcpu *state = vcpu->state;
 	struct cpuid_state features = cpuid_state_of(vcpu);
@@ -164,11 +164,6 @@ static void do_cpuid(struct vcpu *vcpu)
 	state->gpr[RBX] = result.ebx;
 	state->gpr[RCX] = result.ecx;
 	state->gpr[RDX] = result.edx;
-}
-
-static int on_cpuid(struct vcpu *vcpu)
-{
-	do_cpuid(vcpu);
 	return exit_skip(vcpu);
 }
 
@@ -407,6 +402,8 @@ static int on_xsetbv(struct vcpu *vcpu)
 	const struct sill_vcpu *state = vcpu->state;
 	u64 value = (u32)state->gpr[RAX] | state->gpr[RDX] << 32;
 
+	if (!(state->system.cr4 & X86_CR4_OSXSAVE))
+		return undefined(vcpu);
 	if (state->cpl || (u32)state->gpr[RCX] || vcpu_set_xcr0(vcpu, value))
 		return general_protection(vcpu);
 	return exit_skip(vcpu);
@@ -428,7 +425,8 @@ static int on_invalid(struct vcpu *vcpu)
 	return 0;
 }
 
-static bool quick_msr(struct vcpu *vcpu)
+/* Apart, so that CPUID saves no registers for it. */
+static noinline bool quick_msr(struct vcpu *vcpu)
 {
 	const struct sill_vcpu *state = vcpu->state;
 	u32 index = state->gpr[RCX];
@@ -448,15 +446,11 @@ bool exit_quick(struct vcpu *vcpu, enum sill_run reason)
 		return false;
 	if (!length)
 		length = guest_known_length(vcpu);
-	/* The kernel keeps XCR0 only when the run is over: its leaf has to wait. */
-	if (!length || (reason == SILL_RUN_CPUID && (u32)state->gpr[RAX] == 0xd))
-		return false;
-	if (reason == SILL_RUN_CPUID)
-		do_cpuid(vcpu);
-	else if (!quick_msr(vcpu))
+	if (!length ||
+	    !(reason == SILL_RUN_CPUID ? cpuid_plain(&vcpu->cpuid, state->gpr) : quick_msr(vcpu)))
 		return false;
 	state->rip += length;
-	if (!vcpu_long_code(vcpu))
+	if (!(state->mode & SILL_MODE_64))
 		state->rip = (u32)state->rip;
 	state->shadow = 0;
 	return true;

@@ -61,7 +61,7 @@ static struct guest_length *length_at(struct vcpu *vcpu)
 {
 	u64 rip = vcpu->state->rip;
 
-	return &vcpu->lengths[(rip ^ rip >> 4 ^ rip >> 12) % GUEST_LENGTHS];
+	return &vcpu->lengths[(rip ^ rip >> 6) % GUEST_LENGTHS];
 }
 
 unsigned int guest_known_length(struct vcpu *vcpu)
@@ -70,30 +70,30 @@ unsigned int guest_known_length(struct vcpu *vcpu)
 	u32 bytes;
 	int error;
 
-	if (known->rip != vcpu->state->rip || known->reason != vcpu->state->exit ||
-	    !vcpu_long_code(vcpu))
+	if (known->rip != vcpu->state->rip || known->reason != vcpu->state->exit)
 		return 0;
 	pagefault_disable();
 	error = __get_user(bytes, (const u32 __user *)known->place);
 	pagefault_enable();
-	return error || (bytes ^ known->bytes) << (32 - 8 * known->length) ? 0 : known->length;
+	return error || ((bytes ^ known->bytes) & known->mask) ? 0 : known->length;
 }
 
 void guest_learn_length(struct vcpu *vcpu, unsigned int length)
 {
 	struct guest_length known = {
 		.rip = vcpu->state->rip,
+		.mask = ~0u >> (8 * (4 - length) & 31),
 		.length = length,
 		.reason = vcpu->state->exit,
 	};
-	u64 guest;
+	u64 guest, linear = vcpu_linear_rip(vcpu);
 	u32 code;
 
 	/* Four bytes of one page are looked at. */
-	if (length > 4 || !vcpu_long_code(vcpu) || (known.rip & ~PAGE_MASK) > PAGE_SIZE - 4)
+	if (length > 4 || (linear & ~PAGE_MASK) > PAGE_SIZE - 4)
 		return;
 	vcpu_want(vcpu, SILL_GROUP_SEGMENTS);
-	if (guest_translate(vcpu, known.rip, WALK_FETCH | (vcpu->state->cpl == 3 ? WALK_USER : 0),
+	if (guest_translate(vcpu, linear, WALK_FETCH | (vcpu->state->cpl == 3 ? WALK_USER : 0),
 	                    &guest, &code))
 		return;
 	known.place = (const u8 __user *)memory_user(vcpu->vm, guest);

@@ -31,7 +31,7 @@ enum {
 struct guest_length {
 	u64 rip;
 	const u8 __user *place;
-	u32 bytes;
+	u32 bytes, mask; /* its first four, of which the mask's are its own */
 	u8 length, reason;
 };
 

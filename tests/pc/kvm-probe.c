@@ -287,6 +287,100 @@ static void msrs_and_their_faults(void)
 	end(&machine);
 }
 
+/* What no exit brings is there when it is asked for, and is not lost by what others change. */
+static void control_registers_go_both_ways(void)
+{
+	static const uint8_t code[] = {
+		0x66, 0xb8, 0x78, 0x56, 0x34, 0x12, /* mov $0x12345678, %eax */
+		0x0f, 0x22, 0xd0,                   /* mov %eax, %cr2 */
+		0xe6, 0x10,                         /* out %al, $0x10 */
+		0x66, 0x31, 0xc0, 0x0f, 0xa2,       /* xor %eax, %eax; cpuid */
+		0x0f, 0x20, 0xd0,                   /* mov %cr2, %eax */
+		0x66, 0xe7, 0x10,                   /* out %eax, $0x10 */
+		0xf4,
+	};
+	struct machine machine;
+	struct kvm_sregs sregs;
+
+	if (begin(&machine, code, sizeof(code)) && expect_out(&machine, 0x10, 1, 0x78) &&
+	    must(ioctl(machine.vcpu, KVM_GET_SREGS, &sregs), "get sregs")) {
+		if (sregs.cr2 != 0x12345678)
+			fail("CR2 is %llx", sregs.cr2);
+		sregs.cr2 = 0x87654321;
+		if (must(ioctl(machine.vcpu, KVM_SET_SREGS, &sregs), "set sregs") &&
+		    expect_out(&machine, 0x10, 4, 0x87654321))
+			run_until(&machine, KVM_EXIT_HLT);
+	}
+	end(&machine);
+}
+
+/* The module remembers how long instructions were. */
+static void an_instruction_that_changes_has_its_new_length(void)
+{
+	static const uint8_t code[] = {
+		0xe8, 0x12, 0x00,             /* call 1f */
+		0xe8, 0x0f, 0x00,             /* call 1f */
+		0x66, 0xc7, 0x06, 0x18, 0x10, /* movl …, 2f: */
+		0x66, 0x0f, 0xa2, 0xc3,       /* with a prefix, and "ret" */
+		0xe8, 0x03, 0x00,             /* call 1f */
+		0xe6, 0x11, 0xf4,             /* out %al, $0x11; hlt */
+		0x66, 0x31, 0xc0,             /* 1: xor %eax, %eax */
+		0x0f, 0xa2, 0x90, 0xc3,       /* 2: cpuid; nop; ret */
+	};
+	struct machine machine;
+
+	if (begin(&machine, code, sizeof(code)) && run_until(&machine, KVM_EXIT_IO)) {
+		if (machine.run->io.port != 0x11)
+			fail("port %x", machine.run->io.port);
+		run_until(&machine, KVM_EXIT_HLT);
+	}
+	end(&machine);
+}
+
+static uint64_t xcr0(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return low | (uint64_t)high << 32;
+}
+
+static void xcr0_is_the_guests_while_it_runs(void)
+{
+	static const uint8_t code[] = {
+		0x0f, 0x20, 0xe0,                   /* mov %cr4, %eax */
+		0x66, 0x0d, 0x00, 0x00, 0x04, 0x00, /* or $0x40000, %eax: OSXSAVE */
+		0x0f, 0x22, 0xe0,                   /* mov %eax, %cr4 */
+		0x66, 0x31, 0xc9, 0x66, 0x31, 0xd2, /* xor %ecx, %ecx; xor %edx, %edx */
+		0x66, 0xb8, 0x03, 0x00, 0x00, 0x00, /* mov $3, %eax */
+		0x0f, 0x01, 0xd1,                   /* xsetbv */
+		0xe6, 0x11,                         /* out %al, $0x11 */
+		0x0f, 0x01, 0xd0,                   /* xgetbv */
+		0x66, 0xe7, 0x10,                   /* out %eax, $0x10 */
+		0x66, 0xb8, 0x02, 0x00, 0x00, 0x00, /* mov $2, %eax */
+		0x0f, 0x01, 0xd1,                   /* xsetbv: without x87, #GP */
+		0xf4,
+	};
+	static const uint8_t handler[] = { 0xe6, 0x20, 0xf4 };
+	struct kvm_xcrs xcrs = { 0 };
+	struct machine machine;
+	uint64_t own = xcr0();
+
+	if (begin(&machine, code, sizeof(code))) {
+		memcpy(machine.memory + 13 * 4, (uint16_t[]){ 0x3000, 0 }, 4);
+		memcpy(machine.memory + 0x3000, handler, sizeof(handler));
+		if (expect_out(&machine, 0x11, 1, 3) && xcr0() != own)
+			fail("the root's XCR0 is %llx", (unsigned long long)xcr0());
+		if (!test_failed && expect_out(&machine, 0x10, 4, 3) &&
+		    must(ioctl(machine.vcpu, KVM_GET_XCRS, &xcrs), "XCRs") &&
+		    (xcrs.nr_xcrs != 1 || xcrs.xcrs[0].value != 3))
+			fail("XCR0 is %llx", xcrs.xcrs[0].value);
+		if (!test_failed)
+			expect_out(&machine, 0x20, 1, 2);
+	}
+	end(&machine);
+}
+
 static void a_triple_fault_is_a_shutdown(void)
 {
 	static const uint8_t code[] = {
@@ -325,6 +419,9 @@ static const struct test tests[] = {
 	TEST(immediate_exit_comes_back_at_once),
 	TEST(a_timer_ends_a_run_that_never_would),
 	TEST(msrs_and_their_faults),
+	TEST(control_registers_go_both_ways),
+	TEST(an_instruction_that_changes_has_its_new_length),
+	TEST(xcr0_is_the_guests_while_it_runs),
 	TEST(a_triple_fault_is_a_shutdown),
 	TEST(machines_come_and_go),
 };

@@ -52,6 +52,43 @@ TEST(virtualisation_and_what_is_not_switched_are_never_shown)
 	assert_false(result.eax >> 3 & 1); /* XSAVES */
 }
 
+TEST(a_leaf_whole_is_what_the_instruction_returns_in_any_state)
+{
+	static const struct cpuid_state states[] = {
+		{ .xcr0 = 1 },
+		{ .cr4 = UINT64_MAX,
+		  .xcr0 = 0xe7,
+		  .xss = 0x800,
+		  .apic_enabled = true,
+		  .mwait_allowed = true },
+	};
+	static const uint32_t ranges[] = { 0,          0x40000000, 0x80000000,
+		                           0x80000040, 0xc0000000, 0x10000000 };
+	unsigned int whole = 0;
+
+	fill(0xe7, true);
+	for (uint32_t i = 0; i < 6 * 72 * 4; i++) {
+		uint32_t leaf = ranges[i % 6] + i / 6 % 72, index = i / (6 * 72);
+		uint64_t gpr[4] = { leaf, index, 17, 18 };
+
+		if (!cpuid_plain(&table, gpr)) {
+			assert_true(gpr[0] == leaf && gpr[1] == index && gpr[2] == 17 &&
+			            gpr[3] == 18);
+			continue;
+		}
+		whole++;
+		for (unsigned int j = 0; j < 2; j++) {
+			struct cpuid_result result = run(&states[j], leaf, index);
+
+			assert_int_equal(gpr[0], result.eax);
+			assert_int_equal(gpr[1], result.ecx);
+			assert_int_equal(gpr[2], result.edx);
+			assert_int_equal(gpr[3], result.ebx);
+		}
+	}
+	assert_in_range(whole, 4 * 10, 4 * 64);
+}
+
 TEST(features_of_registers_that_linux_does_not_keep_are_not_shown)
 {
 	fill(3, true);
@@ -168,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(virtualisation_and_what_is_not_switched_are_never_shown),
+		CASE(a_leaf_whole_is_what_the_instruction_returns_in_any_state),
 		CASE(features_of_registers_that_linux_does_not_keep_are_not_shown),
 		CASE(too_little_room_is_said),
 		CASE(state_shows_where_the_manual_says),

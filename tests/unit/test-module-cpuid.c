@@ -60,7 +60,8 @@ TEST(a_leaf_whole_is_what_the_instruction_returns_in_any_state)
 		  .xcr0 = 0xe7,
 		  .xss = 0x800,
 		  .apic_enabled = true,
-		  .mwait_allowed = true },
+		  .mwait_switched = true,
+		  .mwait = true },
 	};
 	static const uint32_t ranges[] = { 0,          0x40000000, 0x80000000,
 		                           0x80000040, 0xc0000000, 0x10000000 };

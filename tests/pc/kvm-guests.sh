@@ -58,13 +58,13 @@ sample_machine()
 		start debian -M q35 -m 384 -smp $2 $flash -drive file=/dev/vda,format=raw,if=virtio,cache=unsafe
 		says debian 'Welcome to GRUB'
 		says debian 'root@sill:~#'
-		hears debian 'echo cpus \$(nproc); ls -d /sys/firmware/*; poweroff -f\n'
+		hears debian 'echo cpus \$(nproc); ls -1d /sys/firmware/*; poweroff -f\n'
 		says debian '^cpus $2'
 		says debian '^ended 0'
 	SCRIPT
 	case $1 in
-	bios) silent "$1-$2" '^debian: /sys/firmware/efi' ;;
-	uefi) said "$1-$2" '^debian: /sys/firmware/efi' ;;
+	bios) silent "$1-$2" '^debian: .*/sys/firmware/efi' ;;
+	uefi) said "$1-$2" '^debian: .*/sys/firmware/efi' ;;
 	esac
 }
 

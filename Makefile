@@ -44,7 +44,7 @@ soak:
 
 conformance: build
 	@build-aux/deps.sh build test
-	@meson test -C $(BUILD) --no-rebuild --suite kvm --print-errorlogs
+	@FULL=1 ALL=1 meson test -C $(BUILD) --no-rebuild --suite kvm --num-processes 1 --print-errorlogs
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))

@@ -194,23 +194,22 @@ static void list_chunks(struct host_chunks *chunks)
 {
 	uint32_t number = (uint32_t)chunks->n_neighbours - 1;
 	struct index_image *index = to_index(chunks->neighbours[number].image);
-	uint64_t count = min_u64(index_chunks_of(&index->header), UINT32_MAX), run;
-	struct index_cursor *cursor = calloc(1, sizeof(*cursor));
+	struct index_walk *walk = calloc(1, sizeof(*walk));
+	struct index_chunk chunk;
+	int r;
 
-	for (uint64_t n = 0; cursor && n < count; n += run) {
-		struct place place = { .chunk = (uint32_t)n, .neighbour = number };
-		struct index_chunk chunk;
+	while (walk && (r = index_walk(index, walk, &chunk, NULL)) != 0 && r != -ELOOP) {
+		struct place place = { .chunk = (uint32_t)walk->n, .neighbour = number };
 
-		if (index_find_chunk(index, cursor, n, NULL, &chunk, &run, NULL) < 0) {
-			/* The others of that page are not near either. */
-			run = INDEX_FANOUT - n % INDEX_FANOUT;
+		if (walk->n > UINT32_MAX)
+			break;
+		if (r < 0 || chunk.stored == 0)
 			continue;
-		}
 		place.piece = load_le64(chunk.digest);
-		if (chunk.stored > 0 && !add_place(chunks, &place))
+		if (!add_place(chunks, &place))
 			break;
 	}
-	free(cursor);
+	free(walk);
 }
 
 static int by_piece(const void *a, const void *b)

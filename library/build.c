@@ -401,23 +401,19 @@ static int build_header(struct build *build, struct error *err)
 static int learn_base(struct build *build, struct error *err)
 {
 	struct index_image *base = to_index(build->options.base);
-	cleanup_free struct index_cursor *cursor = calloc(1, sizeof(*cursor));
-	uint64_t run;
-	int r = 0;
+	cleanup_free struct index_walk *walk = calloc(1, sizeof(*walk));
+	struct index_chunk chunk;
+	int r;
 
 	build->base_packs = malloc((base->header.n_packs + 1) * sizeof(*build->base_packs));
-	if (!build->base_packs || !cursor)
+	if (!build->base_packs || !walk)
 		return error_sys(err, ENOMEM, "%s", base->image.file->name);
 	for (uint64_t i = 0; i < base->header.n_packs; i++)
 		build->base_packs[i] = NO_NUMBER;
-	for (uint64_t n = 0; r == 0 && n < index_chunks_of(&base->header); n += run) {
-		struct index_chunk chunk;
-
-		r = index_find_chunk(base, cursor, n, NULL, &chunk, &run, err);
-		if (r == 0 && chunk.stored > 0 && !chunk_table_find(&build->base, chunk.digest) &&
+	while ((r = index_walk(base, walk, &chunk, err)) > 0)
+		if (chunk.stored > 0 && !chunk_table_find(&build->base, chunk.digest) &&
 		    chunk_table_add(&build->base, &chunk) < 0)
-			r = error_sys(err, ENOMEM, "%s", base->image.file->name);
-	}
+			return error_sys(err, ENOMEM, "%s", base->image.file->name);
 	return r;
 }
 

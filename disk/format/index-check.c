@@ -55,30 +55,26 @@ int index_check(struct image *image, void (*problem)(void *arg, const char *text
 {
 	struct index_image *index = to_index(image);
 	struct check check = { .image = image, .problem = problem, .arg = arg };
-	cleanup_free struct index_cursor *cursor = calloc(1, sizeof(*cursor));
+	cleanup_free struct index_walk *walk = calloc(1, sizeof(*walk));
 	struct packs packs = { 0 };
-	uint64_t used = 0, run;
+	struct index_chunk chunk;
+	uint64_t used = 0;
 	int r;
 
-	if (!cursor)
+	if (!walk)
 		return error_sys(err, ENOMEM, "%s", image->file->name);
 	r = find_packs(index, &check, &packs);
-	for (uint64_t n = 0; r == 0 && n < index_chunks_of(&index->header); n += run) {
-		struct index_chunk chunk;
+	while (r >= 0 || r == -EINVAL) {
 		struct error why = { 0 };
 
-		run = 1;
-		r = index_find_chunk(index, cursor, n, NULL, &chunk, &run, &why);
+		r = index_walk(index, walk, &chunk, &why);
+		if (r == 0)
+			break;
 		if (r < 0)
 			check_problem(&check, "%s", why.text);
 		else if (chunk.stored > 0)
-			check_place(&check, &packs, n, &chunk);
+			check_place(&check, &packs, walk->n, &chunk);
 		used += r < 0 || chunk.stored > 0;
-		/* An entry that is nonsense stands alone; a page that cannot be had does not. */
-		if (r == -EINVAL) {
-			r = 0;
-			run = 1;
-		}
 	}
 	free(packs.size);
 	if (r == -ENOMEM)

@@ -92,6 +92,9 @@ static int check_sizes(const struct index_header *header, struct error *err)
 	if (header->pages_size % INDEX_PAGE_BYTES != 0 || header->pages_size > INT64_MAX)
 		return error_set(err, EINVAL, "its pages take %llu bytes, no multiple of 4096",
 		                 (unsigned long long)header->pages_size);
+	if (header->n_packs > header->pages_size / INDEX_PAGE_BYTES * INDEX_FANOUT)
+		return error_set(err, EINVAL, "it names %llu packs, more than its pages can list",
+		                 (unsigned long long)header->n_packs);
 	if (header->trace_size > INDEX_MAX_TRACE)
 		return error_set(err, EINVAL, "its trace has %llu bytes, more than 16 MiB",
 		                 (unsigned long long)header->trace_size);

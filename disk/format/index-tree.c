@@ -127,6 +127,28 @@ int index_find_chunk(struct index_image *index, struct index_cursor *cursor, uin
 	return parse_chunk(index, cursor, n, ret, err);
 }
 
+int index_walk(struct index_image *index, struct index_walk *walk, struct index_chunk *ret,
+               struct error *err)
+{
+	uint64_t entries = index->header.pages_size / INDEX_PAGE_BYTES * INDEX_FANOUT, run;
+	int r;
+
+	if (walk->next >= index_chunks_of(&index->header))
+		return 0;
+	if (walk->steps++ > entries)
+		return error_set(err, ELOOP, "%s: names pages more than once",
+		                 index->image.file->name);
+	walk->n = walk->next;
+	r = index_find_chunk(index, &walk->cursor, walk->n, NULL, ret, &run, err);
+	/* An entry that is nonsense stands alone; a page that cannot be had does not. */
+	if (r == -EINVAL)
+		run = 1;
+	else if (r < 0)
+		run = INDEX_FANOUT - walk->n % INDEX_FANOUT;
+	walk->next += run;
+	return r < 0 ? r : 1;
+}
+
 int index_find_pack(struct index_image *index, uint32_t n, const struct source_read *how,
                     struct index_pack *ret, struct error *err)
 {

@@ -135,6 +135,20 @@ struct index_cursor {
 int index_find_chunk(struct index_image *index, struct index_cursor *cursor, uint64_t n,
                      const struct source_read *how, struct index_chunk *ret, uint64_t *ret_run,
                      struct error *err);
+/*
+ * All chunks in order, zero ones by the run; zero it before the first step.
+ *
+ * An index could name the same few pages over and over, for more chunks than anybody could look at;
+ * so there are as many steps as its pages have entries, and then -ELOOP.
+ */
+struct index_walk {
+	uint64_t n, next, steps; /* chunk of the latest step; of the next one */
+	struct index_cursor cursor;
+};
+
+/* 1, 0 behind the last one, -errno as index_find_chunk(): the next step goes on behind it. */
+int index_walk(struct index_image *index, struct index_walk *walk, struct index_chunk *ret,
+               struct error *err);
 int index_find_pack(struct index_image *index, uint32_t n, const struct source_read *how,
                     struct index_pack *ret, struct error *err);
 

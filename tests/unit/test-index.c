@@ -36,6 +36,27 @@ static struct index_open_pack *first_pack(struct index_image *index)
 	return pack;
 }
 
+static void put_blob(const struct folder *folder, const void *data, size_t len, uint8_t digest[32])
+{
+	struct blob *blob;
+
+	assert_int_equal(blob_new(folder->path, &blob, NULL), 0);
+	assert_int_equal(blob_append(blob, data, len, NULL), 0);
+	assert_int_equal(blob_finish(blob, digest, NULL), 0);
+	blob_free(blob);
+}
+
+/* An index made by hand, with `header->pages_size` bytes of pages. */
+static void put_index(const struct folder *folder, struct index_header *header, const void *pages,
+                      uint8_t ret_digest[32])
+{
+	uint8_t raw[INDEX_HEADER_BYTES];
+
+	put_blob(folder, pages, header->pages_size, header->pages_digest);
+	index_header_write(header, raw);
+	put_blob(folder, raw, sizeof(raw), ret_digest);
+}
+
 TEST(a_disk_reads_as_it_was_whatever_the_pieces)
 {
 	struct usual usual = usual_new();
@@ -91,11 +112,10 @@ TEST(opening_a_large_disk_reads_a_few_pages)
 	const uint64_t size = UINT64_C(1) << 40;
 	struct folder folder = folder_new();
 	struct index_header header = { .chunk_size = BUILD_DEFAULT_CHUNK, .size = size };
-	uint8_t raw[INDEX_HEADER_BYTES], digest[32], pages[4][INDEX_PAGE_BYTES] = { 0 };
+	uint8_t digest[32], pages[4][INDEX_PAGE_BYTES] = { 0 };
 	struct index_page_ref ref = { 0 };
 	struct index_chunk chunk = { .stored = 7, .coding = INDEX_ZSTD };
 	struct image *image;
-	struct blob *blob;
 	uint8_t buf[512];
 
 	/* One path of four pages, to the last chunk, which nobody has. */
@@ -111,15 +131,7 @@ TEST(opening_a_large_disk_reads_a_few_pages)
 	memset(header.packs.digest, 1, 32);
 	header.n_packs = 1;
 	header.pages_size = sizeof(pages);
-	assert_int_equal(blob_new(folder.path, &blob, NULL), 0);
-	assert_int_equal(blob_append(blob, pages, sizeof(pages), NULL), 0);
-	assert_int_equal(blob_finish(blob, header.pages_digest, NULL), 0);
-	blob_free(blob);
-	index_header_write(&header, raw);
-	assert_int_equal(blob_new(folder.path, &blob, NULL), 0);
-	assert_int_equal(blob_append(blob, raw, sizeof(raw), NULL), 0);
-	assert_int_equal(blob_finish(blob, digest, NULL), 0);
-	blob_free(blob);
+	put_index(&folder, &header, pages, digest);
 
 	image = open_index_or_fail(&folder, digest);
 	assert_true(image->size == size);
@@ -445,6 +457,8 @@ TEST(headers_that_lie_are_refused)
 	bad = good;
 	bad.n_packs = INDEX_MAX_PACKS + 1;
 	refused_header(&bad, "more than 2^24");
+	bad.n_packs = 2 * INDEX_FANOUT + 1;
+	refused_header(&bad, "more than its pages can list");
 	bad.n_packs = 0;
 	refused_header(&bad, "list of packs");
 	bad = good;
@@ -501,7 +515,7 @@ static void count(void *arg, const char *text)
 	snprintf(last, 512, "%s", text);
 }
 
-TEST(the_check_finds_a_chunk_past_the_end_of_its_pack)
+TEST(the_check_compares_the_numbers_that_are_for_people)
 {
 	struct usual usual = usual_new();
 	struct image *image = open_index_or_fail(&usual.folder, usual.built.digest);
@@ -513,6 +527,39 @@ TEST(the_check_finds_a_chunk_past_the_end_of_its_pack)
 	assert_non_null(strstr(last, "chunks are not zero"));
 	image_close(image);
 	usual_free(&usual);
+}
+
+TEST(pages_that_are_named_over_and_over_end_the_check)
+{
+	struct folder folder = folder_new();
+	struct index_header header = { .chunk_size = INDEX_MIN_CHUNK, .size = INDEX_MAX_DISK };
+	uint8_t digest[32], page[INDEX_PAGE_BYTES];
+	const unsigned int levels = index_levels(index_chunks_of(&header));
+	uint8_t *pages = calloc(levels, INDEX_PAGE_BYTES);
+	struct index_page_ref ref = { 0 };
+	char last[512] = "";
+	struct image *image;
+
+	/* The lowest page is all zero chunks but one, which nobody has; each other names it 64 times. */
+	memset(page, 0, sizeof(page));
+	header.n_packs = 1;
+	memset(header.packs.digest, 1, 32);
+	index_chunk_write(&(struct index_chunk){ .stored = 7, .coding = INDEX_ZSTD }, page);
+	for (unsigned int i = levels; i-- > 0;) {
+		memcpy(pages + i * (size_t)INDEX_PAGE_BYTES, page, sizeof(page));
+		ref.off = i * (uint64_t)INDEX_PAGE_BYTES;
+		index_digest(page, sizeof(page), ref.digest);
+		for (unsigned int k = 0; k < INDEX_FANOUT; k++)
+			index_ref_write(&ref, page + k * INDEX_ENTRY_BYTES);
+	}
+	header.chunks = ref;
+	header.pages_size = levels * (uint64_t)INDEX_PAGE_BYTES;
+	put_index(&folder, &header, pages, digest);
+	image = open_index_or_fail(&folder, digest);
+	assert_true(image_check(image, count, last, NULL) > 0);
+	image_close(image);
+	folder_remove(&folder);
+	free(pages);
 }
 
 int main(void)
@@ -532,7 +579,8 @@ int main(void)
 		CASE(packs_come_and_go_while_many_threads_read),
 		CASE(headers_that_lie_are_refused),
 		CASE(chunks_that_lie_are_refused),
-		CASE(the_check_finds_a_chunk_past_the_end_of_its_pack),
+		CASE(pages_that_are_named_over_and_over_end_the_check),
+		CASE(the_check_compares_the_numbers_that_are_for_people),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

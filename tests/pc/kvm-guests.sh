@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Guests that must run in Debian's QEMU on the module: firmware and boot loaders, a memory tester, other kernels; two at
-# once, more than fits into the root's memory, and ends by kill -9.  FULL=1 runs more of them, and
-# ALL=1 with it each on one and on two processors, as make conformance does.
+# once, more than fits into the root's memory, and ends by kill -9.  FULL=1 runs three of them, and ALL=1 with it each on
+# one and on two processors, as make conformance does.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 . "$SILL_SOURCE/tests/pc/pc.sh"
 . "$SILL_SOURCE/tests/pc/kvm-lib.sh"
@@ -162,9 +162,10 @@ a_guest_that_does_not_fit_into_the_root_keeps_its_memory()
 # At any moment, from the start of the program to a guest that has its memory in use.
 kills_leave_nothing_behind()
 {
+	local turns=${ALL:+4}
 	on_root kills --memory 1152 <<-SCRIPT
 		killed=0
-		for turn in \$(seq ${FULL:+4} ${FULL:-1}); do
+		for turn in \$(seq ${turns:-1}); do
 			for moment in '' 'Linux version' 'smpboot: CPU0' 'Freeing unused' 'guest: init' 'guest: round 2'; do
 				guest=k\$killed
 				start \$guest -M q35,kernel-irqchip=\$([ \$((killed % 2)) = 0 ] && echo on || echo split) \\
@@ -176,19 +177,19 @@ kills_leave_nothing_behind()
 		done
 		echo "killed \$killed"
 	SCRIPT
-	said kills "^killed $([ -n "${FULL:-}" ] && echo 24 || echo 6)$"
+	said kills "^killed $((6 * ${turns:-1}))$"
 }
 
-tests=(two_guests_run_at_once kills_leave_nothing_behind)
-[ -z "${FULL:-}" ] || tests+=(debian_13s_kernel_reaches_init_on_2 a_microvm_reaches_init_on_2
-	ipxe_has_its_prompt_and_its_network_on_1 a_guest_that_does_not_fit_into_the_root_keeps_its_memory
+tests=()
+[ -z "${FULL:-}" ] || tests+=(two_guests_run_at_once debian_13s_kernel_reaches_init_on_2
 	the_sample_machine_logs_in_under_ovmf_on_2)
-# Those that take minutes each, and the other numbers of processors.
-[ -z "${ALL:-}" ] || tests+=(the_sample_machine_logs_in_under_seabios_on_1
-	the_sample_machine_logs_in_under_seabios_on_2 the_sample_machine_logs_in_under_ovmf_on_1
-	debian_12s_cloud_kernel_reaches_init_on_1 debian_12s_cloud_kernel_reaches_init_on_2
-	debian_13s_kernel_reaches_init_on_1 a_microvm_reaches_init_on_1 memtest86_passes_64_mib_on_1
-	memtest86_passes_64_mib_on_2 ipxe_has_its_prompt_and_its_network_on_2)
+[ -z "${ALL:-}" ] || tests+=(a_guest_that_does_not_fit_into_the_root_keeps_its_memory kills_leave_nothing_behind
+	the_sample_machine_logs_in_under_ovmf_on_1 the_sample_machine_logs_in_under_seabios_on_1
+	the_sample_machine_logs_in_under_seabios_on_2 debian_12s_cloud_kernel_reaches_init_on_1
+	debian_12s_cloud_kernel_reaches_init_on_2 debian_13s_kernel_reaches_init_on_1 a_microvm_reaches_init_on_1
+	a_microvm_reaches_init_on_2 ipxe_has_its_prompt_and_its_network_on_1
+	ipxe_has_its_prompt_and_its_network_on_2 memtest86_passes_64_mib_on_1 memtest86_passes_64_mib_on_2)
 # For a person: only these.
 [ -z "${ONLY:-}" ] || read -ra tests <<<"$ONLY"
+[ ${#tests[@]} -gt 0 ] || skip_all "guests take minutes each: with FULL=1 only"
 run_tests "${tests[@]}"

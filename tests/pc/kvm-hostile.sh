@@ -36,12 +36,12 @@ hostile_on()
 
 hostile_vmms_and_guests_on_debian_12s_kernel()
 {
-	hostile_on 6.1 "$([ -n "${FULL:-}" ] && echo 8 || echo 2)"
+	hostile_on 6.1 "$([ -n "${FULL:-}" ] && echo 4 || echo 2)"
 }
 
 hostile_vmms_and_guests_on_debian_13s_kernel()
 {
-	hostile_on 6.12 8
+	hostile_on 6.12 4
 }
 
 run_tests hostile_vmms_and_guests_on_debian_12s_kernel ${FULL:+hostile_vmms_and_guests_on_debian_13s_kernel}

@@ -119,7 +119,7 @@ if [ -n "${FULL:-}" ] && build clang CC=clang --; then
 fi
 
 headline "fuzzing"
-tests/fuzz/run.sh $([ -n "${FULL:-}" ] && echo 20 || echo 5) >$log/fuzz 2>&1
+tests/fuzz/run.sh $([ -n "${FULL:-}" ] && echo 12 || echo 5) >$log/fuzz 2>&1
 status=$?
 cat $log/fuzz
 count $log/fuzz

@@ -316,7 +316,7 @@ static const struct test tests[] = {
 	VERSION(UINT64_C(1) << 48 | SILL_ABI, "of more than 32 bits is an error", -SILL_EVERSION),
 	NUMBER(4, "4"),
 	NUMBER(15, "15"),
-	NUMBER(25, "25"),
+	NUMBER(26, "26"),
 	NUMBER(UINT32_MAX, "2^32 - 1"),
 	NUMBER(UINT64_C(1) << 32, "2^32"),
 	NUMBER((UINT64_C(1) << 32) + SILL_CALL_INFO, "2^32 + 1"),

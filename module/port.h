@@ -26,7 +26,7 @@
 #include <stdint.h>
 #include <string.h>
 /* Nobody else's memory is here that a processor could read ahead of a check. */
-#define array_index_nospec(index, size) (index)
+#define array_index_nospec(index, size) ((index) < (size) ? (index) : 0)
 #endif
 
 #endif

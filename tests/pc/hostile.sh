@@ -35,13 +35,20 @@ prove()
 # status is one that it sets.
 hostile()
 {
-	local name=$1 title=$2 cpus=$3 line=$4 status=0 count
+	local name=$1 title=$2 cpus=$3 line=$4 status=0 count try
 	shift 4
-	(
-		pc "$name" --image "$image" --cpus "$cpus" --line "cpus=$cpus ${BARE:+bare }$line" \
-			"$@"
-		echo "$pc_status" >"$work/$name.status"
-	) >"$work/log" 2>&1 || status=1
+	for try in 1 2; do
+		status=0
+		(
+			pc "$name" --image "$image" --cpus "$cpus" --line "cpus=$cpus ${BARE:+bare }$line" \
+				"$@"
+			echo "$pc_status" >"$work/$name.status"
+		) >"$work/log" 2>&1 || status=1
+		# Four emulated processors in threads of their own have hung once in ten runs or so, all in
+		# silence, and why is not known: once more then, and it is said.
+		[ $status = 1 ] && [ "$cpus" -gt 2 ] && grep -q 'the PC hangs' "$work/log" || break
+		echo "# $title: try $try hangs"
+	done
 	awk -v number="$number" -v title="$title" '
 		/^#/
 		/^(not )?ok [0-9]+ - / { sub(/ok [0-9]+ - /, "ok " ++number " - " title ", "); print }' \

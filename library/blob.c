@@ -27,7 +27,7 @@ static int open_unnamed(struct blob *blob, struct error *err)
 	blob->fd = openat(blob->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
 	if (blob->fd >= 0)
 		return 0;
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 		return error_sys(err, errno, "%s", blob->dir);
 	if (asprintf(&blob->passing, "%s/.new-XXXXXX", blob->dir) < 0) {
 		blob->passing = NULL;

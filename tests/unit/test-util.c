@@ -9,11 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/base64.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/io.h"
 #include "util/progress.h"
 #include "util/text.h"
+#include "util/utc.h"
 
 TEST(sizes_are_read_with_their_units)
 {
@@ -198,6 +200,76 @@ TEST(progress_into_a_log_is_not_a_line_for_each_call)
 	fclose(log);
 }
 
+TEST(bytes_have_one_text_in_base64_and_no_other_is_taken)
+{
+	static const struct {
+		const char *bytes, *text;
+	} good[] = { { "", "" },
+		     { "f", "Zg==" },
+		     { "fo", "Zm8=" },
+		     { "foo", "Zm9v" },
+		     { "foob", "Zm9vYg==" },
+		     { "fooba", "Zm9vYmE=" },
+		     { "\xfb\xff", "+/8=" } };
+	static const char *const bad[] = { "Zg=",      "Zg",       "Zh==",        "Zm9=",  "Z===",
+		                           "====",     "Zg==Zg==", "Zm 9",        "Zm9\n", "Zm-_",
+		                           "Zm9vZ=9v", "=m9v",     "Zm9v\xc3\xa4" };
+	char text[BASE64_ROOM(6)];
+	uint8_t bytes[6];
+	size_t len;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		size_t n = strlen(good[i].bytes);
+
+		base64_encode(good[i].bytes, n, text);
+		assert_string_equal(text, good[i].text);
+		assert_int_equal(base64_decode(text, strlen(text), bytes, n, &len), 0);
+		assert_int_equal(len, n);
+		assert_memory_equal(bytes, good[i].bytes, n);
+		if (n > 0)
+			assert_int_equal(base64_decode(text, strlen(text), bytes, n - 1, &len),
+			                 -ENOSPC);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(base64_decode(bad[i], strlen(bad[i]), bytes, 6, &len), -EINVAL);
+}
+
+TEST(a_time_has_one_text_and_days_that_there_are_not_are_refused)
+{
+	static const struct {
+		int64_t seconds;
+		const char *text;
+	} good[] = { { 0, "1970-01-01T00:00:00Z" },
+		     { 951782400, "2000-02-29T00:00:00Z" },
+		     { 1795301664, "2026-11-21T22:54:24Z" },
+		     { UTC_MAX, "9999-12-31T23:59:59Z" } };
+	static const char *const bad[] = { "",
+		                           "2026-11-21",
+		                           "2026-11-21T22:54:24",
+		                           "2026-11-21T22:54:24Z ",
+		                           "2026-11-21t22:54:24z",
+		                           "2026-11-21T22:54:24+01:00",
+		                           "2026-02-29T00:00:00Z",
+		                           "2026-13-01T00:00:00Z",
+		                           "2026-00-01T00:00:00Z",
+		                           "2026-11-21T24:00:00Z",
+		                           "2026-11-21T22:54:60Z",
+		                           "1969-12-31T23:59:59Z",
+		                           "12026-11-21T22:54:24Z" };
+	char text[UTC_BYTES];
+	int64_t seconds;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_string_equal(format_utc(good[i].seconds, text), good[i].text);
+		assert_int_equal(parse_utc(good[i].text, &seconds, NULL), 0);
+		assert_true(seconds == good[i].seconds);
+	}
+	assert_string_equal(format_utc(UTC_MAX + 1, text), "9999-12-31T23:59:59Z");
+	assert_string_equal(format_utc(INT64_MIN, text), "1970-01-01T00:00:00Z");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse_utc(bad[i], &seconds, NULL), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +284,8 @@ int main(void)
 		CASE(an_error_sentence_is_printable_even_where_it_was_cut),
 		CASE(progress_says_how_far_how_fast_and_how_long),
 		CASE(progress_into_a_log_is_not_a_line_for_each_call),
+		CASE(bytes_have_one_text_in_base64_and_no_other_is_taken),
+		CASE(a_time_has_one_text_and_days_that_there_are_not_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("util", tests, NULL, NULL);

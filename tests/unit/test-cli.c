@@ -2,13 +2,18 @@
 #include "tests/unit/unit.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/bits.h"
 #include "cli/cli.h"
+#include "cli/secret.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 
 /* A verb with an option of every kind. */
 static const struct cli_verb sample = {
@@ -172,6 +177,42 @@ TEST(all_documents_name_every_verb_and_option)
 	assert_int_equal(cli_generate(stdout, "pdf", NULL), CLI_USAGE);
 }
 
+/* What is read of a file that holds `text` and has these permissions. */
+static int read_secret(const void *text, size_t len, mode_t mode, char ret[SECRET_ROOM])
+{
+	char path[] = "/tmp/sill-secret-XXXXXX";
+	cleanup_close int fd = mkstemp(path);
+	int r;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write_all(fd, text, len), 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	r = cli_read_secret(path, ret, NULL);
+	unlink(path);
+	return r;
+}
+
+TEST(a_secret_is_the_first_line_of_a_file_that_nobody_else_may_read)
+{
+	char secret[SECRET_ROOM], most[SECRET_ROOM + 1];
+
+	assert_int_equal(read_secret("open\r\nsesame\n", 14, 0600, secret), 4);
+	assert_string_equal(secret, "open");
+	assert_int_equal(read_secret("sesame", 6, 0400, secret), 6);
+	assert_string_equal(secret, "sesame");
+	memset(most, 'x', sizeof(most));
+	most[SECRET_ROOM - 1] = '\n';
+	assert_int_equal(read_secret(most, SECRET_ROOM, 0600, secret), SECRET_ROOM - 1);
+	most[SECRET_ROOM - 1] = 'x';
+	assert_int_equal(read_secret(most, SECRET_ROOM + 1, 0600, secret), -EFBIG);
+	assert_int_equal(secret[0], '\0');
+	assert_int_equal(read_secret("\nsesame\n", 8, 0600, secret), -ENODATA);
+	assert_int_equal(read_secret("", 0, 0600, secret), -ENODATA);
+	assert_int_equal(read_secret("a\0b\n", 4, 0600, secret), -EILSEQ);
+	assert_int_equal(read_secret("sesame\n", 7, 0640, secret), -EPERM);
+	assert_int_equal(cli_read_secret("/nowhere/at/all", secret, NULL), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +222,7 @@ int main(void)
 		CASE(every_row_of_the_table_is_complete),
 		CASE(verbs_of_two_words_and_of_one_are_told_apart),
 		CASE(all_documents_name_every_verb_and_option),
+		CASE(a_secret_is_the_first_line_of_a_file_that_nobody_else_may_read),
 	};
 
 	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);

@@ -4,15 +4,21 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "disk/source/credential-helper.h"
+#include "disk/source/credentials-files.h"
+#include "disk/source/docker-auth.h"
 #include "util/io.h"
 
-#define FILE_MAX (1u << 20)
+#define FILE_MAX  (1u << 20)
+#define FILES_MAX 8
 
 /* Where a credential may go: what a URL has to have in common with its line. */
 struct place {
@@ -24,9 +30,20 @@ struct entry {
 	struct credential credential;
 };
 
+/* What a helper program said once. */
+struct answer {
+	char *helper, *server;
+	bool none;
+	struct credential credential;
+};
+
 struct credentials {
-	struct entry *entries;
+	struct entry *entries; /* of a file of lines */
 	size_t n;
+	struct docker_auth *docker[FILES_MAX]; /* in the order in which they are asked */
+	size_t n_docker;
+	struct answer *answers;
+	size_t n_answers;
 };
 
 static void place_free(struct place *place)
@@ -67,11 +84,31 @@ static void wipe(char *secret)
 	free(secret);
 }
 
+void credential_wipe(struct credential *credential)
+{
+	free(credential->user);
+	wipe(credential->secret);
+	*credential = (struct credential){ 0 };
+}
+
+int credential_copy(const struct credential *from, struct credential *ret)
+{
+	struct credential copy = { .kind = from->kind };
+
+	copy.user = from->user ? strdup(from->user) : NULL;
+	copy.secret = strdup(from->secret);
+	if ((from->user && !copy.user) || !copy.secret) {
+		credential_wipe(&copy);
+		return -ENOMEM;
+	}
+	*ret = copy;
+	return 0;
+}
+
 static void entry_free(struct entry *entry)
 {
 	place_free(&entry->place);
-	free(entry->credential.user);
-	wipe(entry->credential.secret);
+	credential_wipe(&entry->credential);
 }
 
 void credentials_free(struct credentials *creds)
@@ -80,6 +117,14 @@ void credentials_free(struct credentials *creds)
 		return;
 	for (size_t i = 0; i < creds->n; i++)
 		entry_free(&creds->entries[i]);
+	for (size_t i = 0; i < creds->n_docker; i++)
+		docker_auth_free(creds->docker[i]);
+	for (size_t i = 0; i < creds->n_answers; i++) {
+		free(creds->answers[i].helper);
+		free(creds->answers[i].server);
+		credential_wipe(&creds->answers[i].credential);
+	}
+	free(creds->answers);
 	free(creds->entries);
 	free(creds);
 }
@@ -149,11 +194,10 @@ static int parse_line(char *line, const char *name, unsigned int number, struct 
 	return 0;
 }
 
-int credentials_parse(const char *text, size_t len, const char *name, struct credentials **ret,
-                      struct error *err)
+static int parse_lines(struct credentials *creds, const char *text, size_t len, const char *name,
+                       struct error *err)
 {
-	cleanup(credentials_free) struct credentials *creds = calloc(1, sizeof(*creds));
-	char *copy = creds ? strndup(text, len) : NULL;
+	char *copy = strndup(text, len);
 	unsigned int number = 0;
 	int r = 0;
 
@@ -183,16 +227,49 @@ int credentials_parse(const char *text, size_t len, const char *name, struct cre
 	/* Words were cut off with zeros: strlen() would leave secrets behind. */
 	explicit_bzero(copy, strnlen(text, len));
 	free(copy);
+	return r;
+}
+
+static bool is_json(const char *text, size_t len)
+{
+	while (len > 0 && strchr(" \t\r\n", *text)) {
+		text++;
+		len--;
+	}
+	return len > 0 && *text == '{';
+}
+
+/* Add what one file says. */
+static int parse(struct credentials *creds, const char *text, size_t len, const char *name,
+                 struct error *err)
+{
+	int r;
+
+	if (!is_json(text, len))
+		return parse_lines(creds, text, len, name, err);
+	r = docker_auth_parse(text, len, name, &creds->docker[creds->n_docker], err);
+	creds->n_docker += r == 0;
+	return r;
+}
+
+int credentials_parse(const char *text, size_t len, const char *name, struct credentials **ret,
+                      struct error *err)
+{
+	cleanup(credentials_free) struct credentials *creds = calloc(1, sizeof(*creds));
+	int r = creds ? parse(creds, text, len, name, err) : error_sys(err, ENOMEM, "%s", name);
+
 	if (r == 0)
 		*ret = take_ptr(creds);
 	return r;
 }
 
-int credentials_load(const char *path, struct credentials **ret, struct error *err)
+static int load(struct credentials *creds, const char *path, struct error *err)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	size_t before = creds->n_docker;
 	char self[32], *text;
 	struct stat st;
+	bool secrets;
 	size_t len;
 	int r;
 
@@ -202,17 +279,45 @@ int credentials_load(const char *path, struct credentials **ret, struct error *e
 		return error_set(err, EINVAL, "%s: is not a file", path);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return error_set(err, EPERM, "%s: belongs to somebody else", path);
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		return error_set(err, EPERM, "%s: others can read it; do: chmod 600 %s", path,
-		                 path);
 	/* Through the open descriptor: the file that was looked at, not another of its name. */
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	r = read_file(AT_FDCWD, self, FILE_MAX, &text, &len, NULL);
 	if (r < 0)
 		return error_sys(err, -r, "%s", path);
-	r = credentials_parse(text, len, path, ret, err);
+	r = parse(creds, text, len, path, err);
+	/* One that only names helper programs, or has settings of docker's, may be seen. */
+	secrets = creds->n_docker == before || docker_auth_has_secrets(creds->docker[before]);
+	if (r == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) && secrets)
+		r = error_set(err, EPERM, "%s: others can read it; do: chmod 600 %s", path, path);
 	explicit_bzero(text, len);
 	free(text);
+	return r;
+}
+
+int credentials_load(const char *path, struct credentials **ret, struct error *err)
+{
+	cleanup(credentials_free) struct credentials *creds = calloc(1, sizeof(*creds));
+	int r = creds ? load(creds, path, err) : error_sys(err, ENOMEM, "%s", path);
+
+	if (r == 0)
+		*ret = take_ptr(creds);
+	return r;
+}
+
+int credentials_load_default(struct credentials **ret, struct error *err)
+{
+	cleanup(credentials_free) struct credentials *creds = calloc(1, sizeof(*creds));
+	char path[PATH_MAX];
+	int r = 0;
+
+	_Static_assert(FILES_MAX >= CREDENTIALS_DEFAULT_FILES, "each has its room");
+	if (!creds)
+		return error_sys(err, ENOMEM, "credentials");
+	for (unsigned int i = 0; r == 0 && i < CREDENTIALS_DEFAULT_FILES; i++)
+		if (credentials_default_path(i, path) && access(path, F_OK) == 0)
+			r = load(creds, path, err);
+	if (r == 0)
+		*ret = take_ptr(creds);
 	return r;
 }
 
@@ -244,4 +349,68 @@ const struct credential *credentials_find(const struct credentials *creds, const
 			best = entry;
 	}
 	return best ? &best->credential : NULL;
+}
+
+/* What the program says, or said before; NULL after an error. */
+static struct answer *ask_helper(struct credentials *creds, const struct docker_answer *where,
+                                 uint64_t deadline_ns, struct source_cancel *cancel,
+                                 struct error *err)
+{
+	struct answer answer = { 0 }, *more;
+	int r;
+
+	for (size_t i = 0; i < creds->n_answers; i++) {
+		struct answer *known = &creds->answers[i];
+
+		if (strcmp(known->helper, where->helper) == 0 &&
+		    strcmp(known->server, where->server) == 0)
+			return known;
+	}
+	r = credential_helper_get(where->helper, where->server, deadline_ns, cancel,
+	                          &answer.credential, err);
+	if (r < 0 && r != -ENOENT)
+		return NULL;
+	answer.none = r == -ENOENT;
+	answer.helper = strdup(where->helper);
+	answer.server = strdup(where->server);
+	more = reallocarray(creds->answers, creds->n_answers + 1, sizeof(*more));
+	if (more)
+		creds->answers = more;
+	if (!answer.helper || !answer.server || !more) {
+		credential_wipe(&answer.credential);
+		free(answer.helper);
+		free(answer.server);
+		error_sys(err, ENOMEM, "credentials");
+		return NULL;
+	}
+	more[creds->n_answers] = answer;
+	return &more[creds->n_answers++];
+}
+
+int credentials_ask(struct credentials *creds, const char *url, uint64_t deadline_ns,
+                    struct source_cancel *cancel, struct credential *ret, struct error *err)
+{
+	const struct credential *found = credentials_find(creds, url);
+	struct error why = { 0 };
+
+	for (size_t i = 0; !found && creds && i < creds->n_docker; i++) {
+		struct docker_answer where;
+		const struct answer *answer;
+
+		if (!docker_auth_find(creds->docker[i], url, &where))
+			continue;
+		found = where.credential;
+		if (found)
+			break;
+		answer = ask_helper(creds, &where, deadline_ns, cancel, &why);
+		if (!answer) {
+			if (err)
+				*err = why;
+			return -why.code;
+		}
+		found = answer->none ? NULL : &answer->credential;
+	}
+	if (!found)
+		return -ENOENT;
+	return credential_copy(found, ret) < 0 ? error_sys(err, ENOMEM, "credentials") : 0;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "disk/source/curl-common.h"
 #include "disk/source/http.h"
 #include "util/clock.h"
 
@@ -36,6 +37,16 @@ static bool header_is(const char *line, size_t len, const char *name, char *out,
 	memcpy(out, line, used);
 	out[used] = '\0';
 	return true;
+}
+
+/* Each line is a list, and all of them are one. */
+static void add_challenge(struct http_answer *answer, const char *value)
+{
+	size_t used = strlen(answer->challenge), room = sizeof(answer->challenge) - used;
+	int n = snprintf(answer->challenge + used, room, "%s%s", used ? ", " : "", value);
+
+	if (n < 0 || (size_t)n >= room)
+		answer->challenge[used] = '\0';
 }
 
 void http_answer_line(struct http_answer *answer, const char *line, size_t len)
@@ -68,6 +79,8 @@ void http_answer_line(struct http_answer *answer, const char *line, size_t len)
 		answer->encoded = strcasecmp(value, "identity") != 0;
 	} else if (header_is(line, len, "Location", value, sizeof(value))) {
 		memcpy(answer->location, value, strlen(value) + 1);
+	} else if (header_is(line, len, "WWW-Authenticate", value, sizeof(value))) {
+		add_challenge(answer, value);
 	} else if (header_is(line, len, "Content-Type", answer->content_type,
 	                     sizeof(answer->content_type))) {
 		return;
@@ -212,6 +225,7 @@ static void judge_busy(struct http_request *req, const char *what)
 void http_judge(struct http_request *req)
 {
 	struct http_answer *answer = &req->answer;
+	struct error why;
 
 	switch (answer->status) {
 	case 206:
@@ -228,10 +242,9 @@ void http_judge(struct http_request *req)
 		req->verdict = HTTP_REDIRECT;
 		break;
 	case 401:
-		refuse(req, EACCES, "%s (401)",
-		       credentials_find(req->http->credentials, req->url)
-		               ? "does not accept the credentials it was given"
-		               : "wants credentials, and the credentials file has none for it");
+		access_refused(req->http->access, req->shown.any, &why);
+		refuse(req, EACCES, "%s", why.text);
+		req->challenged_url = strdup(req->url);
 		break;
 	case 403:
 		refuse(req, EACCES, "does not allow reading it (403)");
@@ -263,70 +276,24 @@ void http_judge(struct http_request *req)
 	}
 }
 
-/* What the system said about a connection, when it said something. */
-static int explain_connect(struct http_request *req, const char *what, int fallback)
-{
-	char system[128];
-	long code = 0;
-
-	curl_easy_getinfo(req->easy, CURLINFO_OS_ERRNO, &code);
-	if (code == 0)
-		return refuse(req, fallback, "%s: %s", what, req->curl_text);
-	return refuse(req, (int)code, "%s: %s", what,
-	              strerror_r((int)code, system, sizeof(system)));
-}
-
-/* A proxy that did not make the tunnel for https has said why. */
-static long proxy_refusal(const struct http_request *req)
-{
-	long code = 0;
-
-	curl_easy_getinfo(req->easy, CURLINFO_HTTP_CONNECTCODE, &code);
-	return code >= 300 ? code : 0;
-}
-
 int http_explain(struct http_request *req, CURLcode code)
 {
-	long refused = proxy_refusal(req);
+	struct error why = { 0 };
 
-	if (refused == 407)
-		return refuse(req, EACCES, "the proxy wants credentials (407)");
-	if (refused)
-		return refuse(req, EIO, "the proxy does not connect to the server (%ld)", refused);
-	if (req->curl_text[0] == '\0')
-		snprintf(req->curl_text, sizeof(req->curl_text), "%s", curl_easy_strerror(code));
 	switch (code) {
 	case CURLE_OK:
 	case CURLE_PARTIAL_FILE:
 		return refuse(req, EIO, "ended after %zu of %zu bytes (short body)", req->received,
 		              req->len);
-	case CURLE_COULDNT_RESOLVE_HOST:
-		return refuse(req, EHOSTUNREACH, "the name of the server is not known: %s",
-		              req->curl_text);
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return refuse(req, EHOSTUNREACH, "the name of the proxy is not known: %s",
-		              req->curl_text);
-	case CURLE_COULDNT_CONNECT:
-		return explain_connect(req, "cannot connect", ECONNREFUSED);
-	case CURLE_OPERATION_TIMEDOUT:
-		return refuse(req, ETIMEDOUT, "cannot connect: %s", req->curl_text);
-	case CURLE_GOT_NOTHING:
-		return refuse(req, ECONNRESET, "the connection was closed without an answer");
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
+		if (req->received == 0)
+			break;
 		return refuse(req, ECONNRESET, "the connection was lost after %zu of %zu bytes: %s",
 		              req->received, req->len, req->curl_text);
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_ISSUER_ERROR:
-		return refuse(req, EKEYREJECTED, "its certificate is not trusted: %s",
-		              req->curl_text);
-	case CURLE_SSL_CACERT_BADFILE:
-		return refuse(req, EINVAL, "the CA file %s cannot be used: %s",
-		              req->http->ca_file ? req->http->ca_file : "of the system",
-		              req->curl_text);
-	case CURLE_SSL_CONNECT_ERROR:
-		return refuse(req, EPROTO, "no TLS connection: %s", req->curl_text);
 	default:
-		return refuse(req, EIO, "%s", req->curl_text);
+		break;
 	}
+	curl_common_error(req->easy, code, req->curl_text, req->http->ca_file, &why);
+	return refuse(req, why.code, "%s", why.text);
 }

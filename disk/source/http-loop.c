@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "disk/source/curl-common.h"
 #include "disk/source/http.h"
 #include "util/clock.h"
 
@@ -125,20 +126,16 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
-static void set_credentials(struct http_request *req)
+/* Show the pass that there is for this hop. */
+static int set_credentials(struct http_request *req)
 {
-	const struct credential *who = credentials_find(req->http->credentials, req->url);
+	cleanup(access_pass_free) struct access_pass pass = { 0 };
+	int r = access_pass(req->http->access, req->url, "", &pass);
 
-	if (!who)
-		return;
-	if (who->kind == CREDENTIAL_BEARER) {
-		curl_easy_setopt(req->easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
-		curl_easy_setopt(req->easy, CURLOPT_XOAUTH2_BEARER, who->secret);
-	} else {
-		curl_easy_setopt(req->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-		curl_easy_setopt(req->easy, CURLOPT_USERNAME, who->user);
-		curl_easy_setopt(req->easy, CURLOPT_PASSWORD, who->secret);
-	}
+	if (r == 0 && pass.shown.any)
+		curl_common_credential(req->easy, &pass.credential);
+	req->shown = pass.shown;
+	return r;
 }
 
 static int add_header(struct http_request *req, const char *text)
@@ -186,6 +183,7 @@ static int attach(struct http_request *req, const char *url)
 	req->easy = easy;
 	req->url = strdup(url);
 	req->answer = (struct http_answer){ 0 };
+	free(take_ptr(req->challenged_url));
 	req->verdict = HTTP_UNJUDGED;
 	req->curl_text[0] = '\0';
 	req->received = 0;
@@ -196,7 +194,7 @@ static int attach(struct http_request *req, const char *url)
 		http->n_low++;
 		http->low_bytes += req->len;
 	}
-	if (!req->url || set_headers(req) < 0)
+	if (!req->url || set_headers(req) < 0 || set_credentials(req) < 0)
 		return -ENOMEM;
 	snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)req->off,
 	         (unsigned long long)(req->off + req->len - 1));
@@ -211,21 +209,11 @@ static int attach(struct http_request *req, const char *url)
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, req->curl_text);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, http);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* not to wait for a name server */
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_common_options(easy, http->ca_file);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_STREAM_WEIGHT, is_low(req) ? 16L : 256L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->stall_ms);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER);
-	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "sill");
-	if (http->ca_file)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
-	set_credentials(req);
 	__atomic_add_fetch(&http->src.requests, 1, __ATOMIC_RELAXED);
 	return curl_multi_add_handle(http->multi, easy) == CURLM_OK ? 0 : -ENOMEM;
 }

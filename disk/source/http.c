@@ -12,21 +12,49 @@
 #include <errno.h>
 #include <string.h>
 
-static void global_init(void)
+#include "disk/source/curl-common.h"
+#include "util/clock.h"
+
+static int submit(struct http *http, struct http_request *req, const struct source_read *how,
+                  struct error *err)
 {
-	curl_global_init(CURL_GLOBAL_DEFAULT);
+	free(req->challenged_url);
+	*req = (struct http_request){ .http = http,
+		                      .buf = req->buf,
+		                      .len = req->len,
+		                      .off = req->off,
+		                      .connecting = req->connecting,
+		                      .arrived = how->arrived,
+		                      .arg = how->arg };
+	return queue_submit(&http->queue, &req->item, how, err);
 }
 
-/* One request, start to end, for the reading thread. */
+/*
+ * One request, start to end, for the reading thread, which also gets what a server that answers 401
+ * wants to see.  Once: who is refused with what is new is refused.
+ */
 static int request(struct http *http, struct http_request *req, const struct source_read *how,
                    struct error *err)
 {
-	req->http = http;
-	if (how) {
-		req->arrived = how->arrived;
-		req->arg = how->arg;
+	struct source_read with = how ? *how : (struct source_read){ .priority = SOURCE_DEMAND };
+	struct access_wait wait = { .cancel = with.cancel };
+	int r;
+
+	if (!with.deadline_ns)
+		with.deadline_ns = now_ns() + http->queue.deadline_ms * NS_PER_MS;
+	wait.deadline_ns = with.deadline_ns;
+	access_renew(http->access, http->url, "", &wait);
+	r = submit(http, req, &with, err);
+	if (r == -EACCES && req->challenged_url) {
+		r = access_challenged(http->access, req->challenged_url, "", req->answer.challenge,
+		                      &req->shown, &wait, err);
+		if (r < 0)
+			error_prefix(err, "%s", http->src.name);
+		else
+			r = submit(http, req, &with, err);
 	}
-	return queue_submit(&http->queue, &req->item, how, err);
+	free(take_ptr(req->challenged_url));
+	return r;
 }
 
 static int http_read(struct source *src, void *buf, size_t len, uint64_t off,
@@ -78,7 +106,7 @@ static void http_close(struct source *src)
 	if (http->has_thread)
 		http_loop_stop(http);
 	queue_destroy(&http->queue);
-	credentials_free(http->credentials);
+	access_free(http->access);
 	free(http->pinned_url);
 	free(http->ca_file);
 	free(http->url);
@@ -95,13 +123,16 @@ static const struct source_ops http_ops = {
 int http_create(const struct source_url *url, const struct source_options *options,
                 struct source **ret, struct error *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	cleanup(source_close) struct source *src = NULL;
+	const struct access_options access = { .ca_file = options->ca_file,
+		                               .credentials_file = options->credentials_file,
+		                               .stall_ms = options->stall_ms };
 	struct http *http = calloc(1, sizeof(*http));
+	int r;
 
 	if (!http)
 		return error_sys(err, ENOMEM, "%s", url->name);
-	pthread_once(&once, global_init);
+	curl_common_init();
 	queue_init(&http->queue, &http->src, options->deadline_ms, http_loop_wake);
 	list_init(&http->active);
 	src = &http->src;
@@ -113,12 +144,8 @@ int http_create(const struct source_url *url, const struct source_options *optio
 	http->stall_ms = options->stall_ms;
 	if (!src->name || !http->url || (options->ca_file && !http->ca_file))
 		return error_sys(err, ENOMEM, "%s", url->name);
-	if (options->credentials_file) {
-		int r = credentials_load(options->credentials_file, &http->credentials, err);
-
-		if (r < 0)
-			return r;
-	}
-	*ret = take_ptr(src);
-	return 0;
+	r = access_new(&access, &http->access, err);
+	if (r == 0)
+		*ret = take_ptr(src);
+	return r;
 }

@@ -13,7 +13,8 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
-#include "disk/source/credentials.h"
+#include "disk/source/access.h"
+#include "disk/source/challenge.h"
 #include "disk/source/http-headers.h"
 #include "disk/source/kinds.h"
 #include "disk/source/queue.h"
@@ -35,6 +36,7 @@ struct http_answer {
 	bool encoded;
 	char location[HTTP_MAX_LOCATION];
 	char content_type[64];
+	char challenge[CHALLENGE_MAX]; /* all of WWW-Authenticate; "" when it does not fit */
 };
 
 enum http_verdict {
@@ -66,6 +68,8 @@ struct http_request {
 	struct http_answer answer;
 	enum http_verdict verdict;
 	int refusal; /* -errno of HTTP_REFUSED; the sentence is item.err */
+	struct access_shown shown;
+	char *challenged_url; /* who answered 401, for the reader, who frees it */
 };
 
 /* How much of the link earlier answers had: see http-window.c. */
@@ -79,7 +83,7 @@ struct http {
 	struct source src;
 	char *url;
 	char *ca_file;
-	struct credentials *credentials;
+	struct access *access;
 	unsigned int connections;
 	uint32_t stall_ms;
 	CURLM *multi;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "disk/source/url.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -228,6 +229,15 @@ void source_url_origin(const char *url, char *ret, size_t room)
 	n = snprintf(ret, room, "%s://%s:%s", scheme, host, port);
 	if (n < 0 || (size_t)n >= room)
 		ret[0] = '\0';
+}
+
+bool source_host_is_loopback(const char *host)
+{
+	struct in_addr v4;
+
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+	       strcmp(host, "[::1]") == 0 ||
+	       (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
 /* `name` as the last part of a path in a URL: all but the safest bytes become %XX. */

@@ -5,6 +5,7 @@
 #ifndef DISK_SOURCE_URL_H
 #define DISK_SOURCE_URL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "util/cleanup.h"
@@ -31,6 +32,9 @@ void source_url_free(struct source_url *url);
 
 /* "https://host:443" of an http: or https: URL, for comparing; "" when it is none or too long. */
 void source_url_origin(const char *url, char *ret, size_t room);
+
+/* A name or address of this computer: localhost, 127.0.0.0/8, ::1 (in brackets or not). */
+bool source_host_is_loopback(const char *host);
 
 static inline void source_url_free_at(struct source_url *url)
 {

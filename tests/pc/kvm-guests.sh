@@ -57,7 +57,7 @@ sample_machine()
 	qemu-img create -q -f qcow2 -F raw -b "$machines/debian-12/disk.raw" "$work/$1-$2.qcow2"
 	on_root "$1-$2" --memory 1152 --disk "virtio:$work/$1-$2.qcow2" <<-SCRIPT
 		start debian -M q35 -m 384 -smp $2 $flash -drive file=/dev/vda,format=raw,if=virtio,cache=unsafe
-		says debian 'Welcome to GRUB'
+		says debian 'Booting .Debian 12'
 		says debian 'root@sill:~#'
 		hears debian 'echo cpus \$(nproc); ls -1d /sys/firmware/*; poweroff -f\n'
 		says debian '^cpus $2'

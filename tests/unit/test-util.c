@@ -11,6 +11,7 @@
 
 #include "util/base64.h"
 #include "util/cleanup.h"
+#include "util/config.h"
 #include "util/error.h"
 #include "util/io.h"
 #include "util/progress.h"
@@ -270,6 +271,24 @@ TEST(a_time_has_one_text_and_days_that_there_are_not_are_refused)
 		assert_int_equal(parse_utc(bad[i], &seconds, NULL), -EINVAL);
 }
 
+TEST(configuration_is_where_it_is_said_to_be)
+{
+	char path[PATH_MAX];
+	struct error err;
+
+	setenv("SILL_CONFIG", "/some/where", 1);
+	assert_int_equal(config_path("libraries", path, &err), 0);
+	assert_string_equal(path, "/some/where/libraries");
+	assert_false(config_host_path("libraries", path));
+	unsetenv("SILL_CONFIG");
+	setenv("XDG_CONFIG_HOME", "/home/me/config", 1);
+	assert_int_equal(config_path("libraries", path, &err), 0);
+	assert_string_equal(path, geteuid() == 0 ? "/etc/sill/libraries"
+	                                         : "/home/me/config/sill/libraries");
+	assert_int_equal(config_host_path("libraries", path), geteuid() != 0);
+	unsetenv("XDG_CONFIG_HOME");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +305,7 @@ int main(void)
 		CASE(progress_into_a_log_is_not_a_line_for_each_call),
 		CASE(bytes_have_one_text_in_base64_and_no_other_is_taken),
 		CASE(a_time_has_one_text_and_days_that_there_are_not_are_refused),
+		CASE(configuration_is_where_it_is_said_to_be),
 	};
 
 	return cmocka_run_group_tests_name("util", tests, NULL, NULL);

@@ -14,12 +14,14 @@
 #include "module/control.h"
 #include "module/vm.h"
 
-/* With map_lock.  The answer may come in pieces; a session that is gone has nothing to change. */
-void memory_change(struct vm *vm, u64 guest, u64 size, enum sill_change change)
+/* With map_lock.  The answer comes in pieces; a session that is gone has nothing to change. */
+static void change_range(struct vm *vm, u64 guest, u64 size, enum sill_change change, bool sleeps)
 {
 	while (size && vm->session) {
 		s64 done = hypercall(SILL_CALL_CHANGE, vm->session, guest, size, change);
 
+		if (sleeps)
+			cond_resched();
 		if (done == -SILL_EAGAIN) {
 			cpu_relax();
 			continue;
@@ -37,6 +39,11 @@ void memory_change(struct vm *vm, u64 guest, u64 size, enum sill_change change)
 	}
 }
 
+void memory_change(struct vm *vm, u64 guest, u64 size, enum sill_change change)
+{
+	change_range(vm, guest, size, change, true);
+}
+
 static bool invalidate(struct mmu_interval_notifier *notifier,
                        const struct mmu_notifier_range *range, unsigned long sequence)
 {
@@ -44,15 +51,16 @@ static bool invalidate(struct mmu_interval_notifier *notifier,
 	const struct slot *slot = &guest_slot->slot;
 	u64 start = max_t(u64, range->start, slot->user);
 	u64 end = min_t(u64, range->end, slot->user + slot->size);
+	bool sleeps = mmu_notifier_range_blockable(range);
 
-	if (mmu_notifier_range_blockable(range))
+	if (sleeps)
 		mutex_lock(&guest_slot->vm->map_lock);
 	else if (!mutex_trylock(&guest_slot->vm->map_lock))
 		return false;
 	mmu_interval_set_seq(notifier, sequence);
 	if (start < end)
-		memory_change(guest_slot->vm, slot->guest + (start - slot->user), end - start,
-		              SILL_CHANGE_UNMAP);
+		change_range(guest_slot->vm, slot->guest + (start - slot->user), end - start,
+		             SILL_CHANGE_UNMAP, sleeps);
 	mutex_unlock(&guest_slot->vm->map_lock);
 	return true;
 }

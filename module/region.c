@@ -33,7 +33,9 @@ static void free_slot(struct guest_slot *slot)
 	kfree(slot);
 }
 
-static int create(struct vm *vm, const struct kvm_userspace_memory_region *region)
+/* A slot that is not in the table yet. */
+static int create(struct vm *vm, const struct kvm_userspace_memory_region *region,
+                  struct guest_slot **ret_slot)
 {
 	struct guest_slot *slot;
 	int error;
@@ -58,12 +60,31 @@ static int create(struct vm *vm, const struct kvm_userspace_memory_region *regio
 	                                     slot->slot.size, &memory_notifier_ops);
 	if (error)
 		goto free;
-	slot_insert(&vm->slots, &slot->slot);
+	*ret_slot = slot;
 	return 0;
 free:
 	kvfree(slot->slot.dirty);
 	kfree(slot);
 	return error;
+}
+
+/* What it needs is there before the old one goes, which otherwise stays. */
+static int replace(struct vm *vm, struct slot *old,
+                   const struct kvm_userspace_memory_region *region)
+{
+	struct guest_slot *slot = NULL;
+	int error = region->memory_size ? create(vm, region, &slot) : 0;
+
+	if (error)
+		return error;
+	if (old) {
+		slot_remove(&vm->slots, old);
+		change(vm, old, SILL_CHANGE_UNMAP);
+		free_slot(container_of(old, struct guest_slot, slot));
+	}
+	if (slot)
+		slot_insert(&vm->slots, &slot->slot);
+	return 0;
 }
 
 /* The dirty log of a slot begins or ends.  Nobody looks at it: slots_lock is held for writing. */
@@ -100,13 +121,9 @@ int region_set(struct vm *vm, const struct kvm_userspace_memory_region *region)
 	case SLOT_NOTHING:
 		return 0;
 	case SLOT_CREATE:
-		return create(vm, region);
 	case SLOT_MOVE:
 	case SLOT_DELETE:
-		slot_remove(&vm->slots, old);
-		change(vm, old, SILL_CHANGE_UNMAP);
-		free_slot(container_of(old, struct guest_slot, slot));
-		return region->memory_size ? create(vm, region) : 0;
+		return replace(vm, old, region);
 	case SLOT_FLAGS:
 		return set_flags(vm, container_of(old, struct guest_slot, slot), region->flags);
 	default:

@@ -5,6 +5,7 @@
  * bit again.
  */
 #include <linux/bitmap.h>
+#include <linux/compat.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -33,6 +34,12 @@ static void protect(struct vm *vm, const struct slot *slot, u64 first, const u64
 	for_each_set_bitrange (from, to, (const unsigned long *)words, count * 64)
 		memory_change(vm, slot->guest + (first + from) * PAGE_SIZE, (to - from) * PAGE_SIZE,
 		              SILL_CHANGE_SPLIT);
+}
+
+/* Where a 64-bit address has its upper half, a 32-bit VMM has padding, in which may be anything. */
+static u64 __user *bitmap_of(u64 __user *bitmap)
+{
+	return in_compat_syscall() ? compat_ptr((uintptr_t)bitmap) : bitmap;
 }
 
 /*
@@ -65,7 +72,7 @@ static int copy_log(struct vm *vm, struct slot *slot, u64 __user *to, u64 *piece
 static int clear_log(struct vm *vm, struct slot *slot, const struct kvm_clear_dirty_log *log,
                      u64 *piece)
 {
-	u64 __user *from = log->dirty_bitmap;
+	u64 __user *from = bitmap_of(log->dirty_bitmap);
 	u64 first = log->first_page / 64, words = (log->num_pages + 63) / 64, at, count, i;
 
 	if (log->first_page % 64 || log->first_page > slot_pages(slot) ||
@@ -108,7 +115,7 @@ static int with_log(struct vm *vm, u32 id, u64 __user *to, const struct kvm_clea
 
 int dirty_get(struct vm *vm, const struct kvm_dirty_log *log)
 {
-	return with_log(vm, log->slot, log->dirty_bitmap, NULL);
+	return with_log(vm, log->slot, bitmap_of(log->dirty_bitmap), NULL);
 }
 
 int dirty_clear(struct vm *vm, const struct kvm_clear_dirty_log *log)

@@ -246,6 +246,7 @@ int irqchip_create(struct vm *vm, bool split, u32 pins)
 	irqchip->bus.count = VM_VCPU_ID_MAX;
 	spin_lock_init(&irqchip->lock);
 	INIT_LIST_HEAD(&irqchip->fds);
+	INIT_LIST_HEAD(&irqchip->gone);
 	timer_init(&irqchip->pit_timer, irqchip, pit_expired);
 	pic_init(&irqchip->pic, &pic_ops, irqchip);
 	ioapic_init(&irqchip->ioapic, &ioapic_ops, irqchip);

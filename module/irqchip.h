@@ -44,8 +44,8 @@ struct irqchip {
 	struct lapic_bus bus;
 	struct lapic *lapics[VM_VCPU_ID_MAX];
 	struct route_table *routes;
-	u32 ends[8]; /* vectors whose end the VMM's I/O APIC waits for */
-	struct list_head fds;
+	u32 ends[8];                /* vectors whose end the VMM's I/O APIC waits for */
+	struct list_head fds, gone; /* irqfd.c */
 };
 
 struct local_irq {

@@ -3,6 +3,10 @@
  * KVM_IRQFD: an eventfd that is an interrupt.  The signal comes as a wake-up, possibly in an
  * interrupt, and the interrupt is sent there and then.  With a resample eventfd the line stays high
  * until the guest has ended its service, and who drives it is asked again.
+ *
+ * Who leaves goes from the list of those that count (`fds`) to that of those to be freed (`gone`),
+ * under irqchip->lock: an eventfd whose last file is closed says so in its wake-up, where nothing
+ * can be waited for.  The next call, or the machine's end, frees them.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
@@ -17,6 +21,7 @@ struct irqfd {
 	struct list_head link;
 	struct irqchip *irqchip;
 	u32 gsi;
+	bool counts; /* it is among `fds`.  With irqchip->lock */
 	struct eventfd_ctx *event, *resample;
 	wait_queue_entry_t wait;
 	poll_table table;
@@ -38,9 +43,34 @@ static void raise(struct irqfd *fd)
 	unsigned int source = fd->resample ? IRQ_SOURCE_RESAMPLE : IRQ_SOURCE_FD;
 
 	guard(spinlock_irqsave)(&fd->irqchip->lock);
+	if (!fd->counts)
+		return;
 	irqchip_set_line(fd->irqchip, fd->gsi, source, true);
 	if (!fd->resample)
 		irqchip_set_line(fd->irqchip, fd->gsi, source, false);
+}
+
+/* With the lock: a pin's or line's resampled irqfds hold it together. */
+static bool is_held(const struct irqchip *irqchip, u32 gsi)
+{
+	struct irqfd *fd;
+
+	list_for_each_entry (fd, &irqchip->fds, link) {
+		if (fd->resample && fd->gsi == gsi)
+			return true;
+	}
+	return false;
+}
+
+/* With the lock. */
+static void leave(struct irqfd *fd)
+{
+	if (!fd->counts)
+		return;
+	fd->counts = false;
+	list_move_tail(&fd->link, &fd->irqchip->gone);
+	if (fd->resample && !is_held(fd->irqchip, fd->gsi))
+		irqchip_set_line(fd->irqchip, fd->gsi, IRQ_SOURCE_RESAMPLE, false);
 }
 
 /* With the eventfd's lock. */
@@ -54,6 +84,10 @@ static int woken(wait_queue_entry_t *wait, unsigned int mode, int sync, void *ke
 		raise(fd);
 		return 1;
 	}
+	if (key_to_poll(key) & EPOLLHUP) {
+		guard(spinlock_irqsave)(&fd->irqchip->lock);
+		leave(fd);
+	}
 	return 0;
 }
 
@@ -65,7 +99,6 @@ static void queue(struct file *file, wait_queue_head_t *head, poll_table *table)
 	add_wait_queue_priority(head, &fd->wait);
 }
 
-/* With vm->lock, or nobody else left; the entry is off the list. */
 static void free_fd(struct irqfd *fd)
 {
 	u64 count;
@@ -81,15 +114,15 @@ static void free_fd(struct irqfd *fd)
 	kfree(fd);
 }
 
-static void remove(struct irqfd *fd)
+/* With vm->lock, or nobody else left. */
+static void free_gone(struct irqchip *irqchip)
 {
-	scoped_guard(spinlock_irqsave, &fd->irqchip->lock)
-	{
-		list_del(&fd->link);
-		if (fd->resample)
-			irqchip_set_line(fd->irqchip, fd->gsi, IRQ_SOURCE_RESAMPLE, false);
-	}
-	free_fd(fd);
+	struct irqfd *fd, *next;
+	LIST_HEAD(gone);
+
+	scoped_guard(spinlock_irqsave, &irqchip->lock) list_splice_init(&irqchip->gone, &gone);
+	list_for_each_entry_safe (fd, next, &gone, link)
+		free_fd(fd);
 }
 
 static int link_fd(struct irqfd *new)
@@ -103,6 +136,7 @@ static int link_fd(struct irqfd *new)
 			return -EBUSY;
 	}
 	list_add_tail(&new->link, &irqchip->fds);
+	new->counts = true;
 	return 0;
 }
 
@@ -147,27 +181,39 @@ free:
 	return error;
 }
 
+/* All, or those of that eventfd and GSI. */
+static void leave_all(struct irqchip *irqchip, const struct eventfd_ctx *event, u32 gsi)
+{
+	struct irqfd *fd, *next;
+
+	scoped_guard(spinlock_irqsave, &irqchip->lock)
+	{
+		list_for_each_entry_safe (fd, next, &irqchip->fds, link) {
+			if (!event || (fd->event == event && fd->gsi == gsi))
+				leave(fd);
+		}
+	}
+	free_gone(irqchip);
+}
+
 static int deassign(struct irqchip *irqchip, const struct kvm_irqfd *argument)
 {
 	struct eventfd_ctx *event = eventfd_ctx_fdget(argument->fd);
-	struct irqfd *fd, *next;
 
 	if (IS_ERR(event))
 		return PTR_ERR(event);
-	list_for_each_entry_safe (fd, next, &irqchip->fds, link) {
-		if (fd->event == event && fd->gsi == argument->gsi)
-			remove(fd);
-	}
+	leave_all(irqchip, event, argument->gsi);
 	eventfd_ctx_put(event);
 	return 0;
 }
 
-/* With vm->lock: nothing else changes the list. */
+/* With vm->lock. */
 int irqfd_set(struct irqchip *irqchip, const struct kvm_irqfd *argument)
 {
 	if (argument->flags & ~(u32)(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE) ||
 	    argument->gsi >= ROUTE_MAX)
 		return -EINVAL;
+	free_gone(irqchip);
 	return argument->flags & KVM_IRQFD_FLAG_DEASSIGN ? deassign(irqchip, argument)
 	                                                 : assign(irqchip, argument);
 }
@@ -175,10 +221,7 @@ int irqfd_set(struct irqchip *irqchip, const struct kvm_irqfd *argument)
 /* At the machine's end. */
 void irqfd_free_all(struct irqchip *irqchip)
 {
-	struct irqfd *fd, *next;
-
-	list_for_each_entry_safe (fd, next, &irqchip->fds, link)
-		remove(fd);
+	leave_all(irqchip, NULL, 0);
 }
 
 void irqfd_ended(struct irqchip *irqchip, u32 gsi)

@@ -159,6 +159,30 @@ static long set_filter(struct vm *vm, const struct kvm_msr_filter *argument)
 	return error;
 }
 
+/* KVM_X86_SET_MSR_FILTER of a 32-bit VMM, whose number has another size in it. */
+struct narrow_filter {
+	u32 flags;
+	struct {
+		u32 flags, nmsrs, base, bitmap;
+	} ranges[KVM_MSR_FILTER_MAX_RANGES];
+};
+#define SET_NARROW_FILTER _IOW(KVMIO, _IOC_NR(KVM_X86_SET_MSR_FILTER), struct narrow_filter)
+
+static long set_narrow_filter(struct vm *vm, const struct narrow_filter *argument)
+{
+	struct kvm_msr_filter filter = { .flags = argument->flags };
+	unsigned int i;
+
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++)
+		filter.ranges[i] = (struct kvm_msr_filter_range){
+			.flags = argument->ranges[i].flags,
+			.nmsrs = argument->ranges[i].nmsrs,
+			.base = argument->ranges[i].base,
+			.bitmap = (u8 *)(unsigned long)argument->ranges[i].bitmap,
+		};
+	return set_filter(vm, &filter);
+}
+
 long vm_ioctl_copied(void *object, unsigned int command, void __user *user, size_t size,
                      long (*call)(void *object, unsigned int command, void *argument))
 {
@@ -195,6 +219,8 @@ static long with_structure(void *vm, unsigned int command, void *argument)
 		return vm_vcpu_count(vm) ? -EINVAL : 0;
 	case KVM_X86_SET_MSR_FILTER:
 		return set_filter(vm, argument);
+	case SET_NARROW_FILTER:
+		return set_narrow_filter(vm, argument);
 	case SILL_GET_SESSION:
 		return get_session(vm, argument);
 	case KVM_GET_CLOCK:

@@ -2,7 +2,7 @@
 need qemu-system-x86_64 cpio make gcc-12
 [ -z "${BARE:-}" ] || skip_all "the module is for the hypervisor"
 
-# module_root KERNEL: $work/KERNEL has the module for it and the small VMM.
+# module_root KERNEL: $work/KERNEL has the module for it and the programs of the small VMM.
 module_root()
 {
 	mkdir -p "$work/$1"
@@ -10,7 +10,7 @@ module_root()
 	"$SILL_SOURCE/tests/pc/headers.sh" "$SILL_CACHE/pc" "$1" || fail "no headers for $1"
 	"$SILL_SOURCE/build-aux/module.sh" "$SILL_CACHE/pc/$1/build" "$work/build-$1" ||
 		fail "the module does not build for $1"
-	cp "$work/build-$1/sill.ko" "$SILL_BUILD/tests/pc/kvm-probe" "$work/$1/"
+	cp "$work/build-$1/sill.ko" "$SILL_BUILD/tests/pc/"kvm-{probe,calls} "$work/$1/"
 }
 
 # The program, its libraries and its firmware, and a guest that says that it is there.  Words of its command line:

@@ -12,12 +12,14 @@ small_vmm_on()
 	cat >"$work/$1/script" <<-'SCRIPT'
 		insmod /sill.ko && echo "kvm: loaded"
 		/kvm-probe
+		/kvm-calls
 		rmmod sill && echo "kvm: unloaded"
 	SCRIPT
 	pc "small-$1" --kernel "$1" --add "$work/$1" --line pc.then=script
 	said "small-$1" '^kvm: loaded$'
 	said "small-$1" '^kvm: ok a_guest_writes_ports_and_halts$'
-	said "small-$1" '^kvm: end$'
+	said "small-$1" '^kvm: ok machines_come_and_go$'
+	said "small-$1" '^kvm: ok a_32_bit_vmm_filters_msrs$'
 	said "small-$1" '^kvm: unloaded$'
 	silent "small-$1" '^kvm: failed'
 	silent "small-$1" 'WARNING:|BUG:|keeps [0-9]+ donations'

@@ -169,10 +169,9 @@ static long with_chips(struct irqchip *irqchip, unsigned int command, union argu
 	}
 }
 
-static long with_argument(void *object, unsigned int command, void *structure)
+long irqchip_ioctl(struct vm *vm, unsigned int command, void *structure)
 {
 	union argument *argument = structure;
-	struct vm *vm = object;
 
 	guard(mutex)(&vm->lock);
 	if (!vm->irqchip)
@@ -190,7 +189,7 @@ static long with_argument(void *object, unsigned int command, void *structure)
 	}
 }
 
-static long locked(struct vm *vm, unsigned int command, void __user *user)
+long irqchip_create_ioctl(struct vm *vm, unsigned int command, void __user *user)
 {
 	guard(mutex)(&vm->lock);
 	switch (command) {
@@ -200,36 +199,6 @@ static long locked(struct vm *vm, unsigned int command, void __user *user)
 		return vm->irqchip && !vm->irqchip->split ? create_pit(vm->irqchip, 0) : -ENXIO;
 	default:
 		return vm->irqchip ? set_routing(vm->irqchip, user) : -ENXIO;
-	}
-}
-
-long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user)
-{
-	size_t size = _IOC_SIZE(command);
-
-	switch (command) {
-	case KVM_CREATE_IRQCHIP:
-	case KVM_CREATE_PIT:
-	case KVM_SET_GSI_ROUTING:
-		return locked(vm, command, user);
-	case KVM_IRQ_LINE:
-	case KVM_IRQ_LINE_STATUS:
-	case KVM_SIGNAL_MSI:
-	case KVM_IRQFD:
-	case KVM_GET_IRQCHIP:
-	case KVM_SET_IRQCHIP:
-	case KVM_CREATE_PIT2:
-	case KVM_GET_PIT:
-	case KVM_SET_PIT:
-	case KVM_GET_PIT2:
-	case KVM_SET_PIT2:
-	case KVM_REINJECT_CONTROL:
-		/* A number without a size. */
-		if (command == KVM_REINJECT_CONTROL)
-			size = sizeof(struct kvm_reinject_control);
-		return vm_ioctl_copied(vm, command, user, size, with_argument);
-	default:
-		return -ENOTTY;
 	}
 }
 

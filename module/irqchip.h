@@ -89,8 +89,9 @@ static inline bool irqchip_is_quick(u32 index)
 void irqchip_tsc_changed(struct vcpu *vcpu);
 void irqchip_reset_vcpu(struct vcpu *vcpu);
 
-/* irqchip-ioctl.c: -ENOTTY for what is none of its ioctls. */
-long irqchip_vm_ioctl(struct vm *vm, unsigned int command, void __user *user);
+/* irqchip-ioctl.c: those that take a copied structure, and the others. */
+long irqchip_ioctl(struct vm *vm, unsigned int command, void *structure);
+long irqchip_create_ioctl(struct vm *vm, unsigned int command, void __user *user);
 int irqchip_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state);
 int irqchip_set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state);
 

@@ -235,6 +235,19 @@ static long with_structure(void *vm, unsigned int command, void *argument)
 		return io_set_zone(vm, argument, false);
 	case KVM_ENABLE_CAP:
 		return enable(vm, argument);
+	case KVM_IRQ_LINE:
+	case KVM_IRQ_LINE_STATUS:
+	case KVM_SIGNAL_MSI:
+	case KVM_IRQFD:
+	case KVM_GET_IRQCHIP:
+	case KVM_SET_IRQCHIP:
+	case KVM_CREATE_PIT2:
+	case KVM_GET_PIT:
+	case KVM_SET_PIT:
+	case KVM_GET_PIT2:
+	case KVM_SET_PIT2:
+	case KVM_REINJECT_CONTROL:
+		return irqchip_ioctl(vm, command, argument);
 	default:
 		return -ENOTTY;
 	}
@@ -244,7 +257,6 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	struct vm *vm = file->private_data;
 	void __user *user = (void __user *)argument;
-	long result;
 
 	if (current->mm != vm->mm)
 		return -EIO;
@@ -260,10 +272,15 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 	/* There are no shadow page tables to limit. */
 	case KVM_SET_NR_MMU_PAGES:
 		return argument < 64 ? -EINVAL : 0;
+	case KVM_CREATE_IRQCHIP:
+	case KVM_CREATE_PIT:
+	case KVM_SET_GSI_ROUTING:
+		return irqchip_create_ioctl(vm, command, user);
+	/* A number without a size. */
+	case KVM_REINJECT_CONTROL:
+		return vm_ioctl_copied(vm, command, user, sizeof(struct kvm_reinject_control),
+		                       with_structure);
 	default:
-		result = irqchip_vm_ioctl(vm, command, user);
-		return result == -ENOTTY ? vm_ioctl_copied(vm, command, user, _IOC_SIZE(command),
-		                                           with_structure)
-		                         : result;
+		return vm_ioctl_copied(vm, command, user, _IOC_SIZE(command), with_structure);
 	}
 }

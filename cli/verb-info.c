@@ -154,6 +154,9 @@ static void print_machine(const json_t *info)
 {
 	line("name", "%s", text_at(info, "name"));
 	line("image", "%s", text_at(info, "image"));
+	if (*text_at(info, "image_digest"))
+		line("library", "%s@%s", text_at(info, "library_name"),
+		     text_at(info, "image_digest"));
 	print_time("created", number_at(info, "created"), "");
 	line("processors", "%llu", (unsigned long long)number_at(info, "cpus"));
 	line("memory", "%llu MiB", (unsigned long long)(number_at(info, "memory") >> 20));

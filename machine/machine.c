@@ -249,11 +249,12 @@ static json_t *manifest_info(const char *name, const struct manifest *m)
 	for (size_t i = 0; i < m->n_ports; i++)
 		json_array_append_new(ports, json_sprintf("%s:%u:%u", m->ports[i].address,
 		                                          m->ports[i].host, m->ports[i].guest));
-	return json_pack("{ss ss sI ss si sI ss ss sb ss so}", "name", name, "image", m->image,
-	                 "created", (json_int_t)m->created, "image_dir", m->image_dir, "cpus",
-	                 (int)m->cpus, "memory", (json_int_t)m->memory, "firmware",
+	return json_pack("{ss ss sI ss si sI ss ss sb ss so ss* ss*}", "name", name, "image",
+	                 m->image, "created", (json_int_t)m->created, "image_dir", m->image_dir,
+	                 "cpus", (int)m->cpus, "memory", (json_int_t)m->memory, "firmware",
 	                 firmware_names[m->firmware], "display", display_names[m->display],
-	                 "ephemeral", m->ephemeral, "address", MACHINE_ADDRESS, "ports", ports);
+	                 "ephemeral", m->ephemeral, "address", MACHINE_ADDRESS, "ports", ports,
+	                 "library_name", m->library_name, "image_digest", m->image_digest);
 }
 
 int machine_info(const struct state *state, const char *name, bool brief, json_t **ret,

@@ -141,6 +141,7 @@ static int check_types(const json_t *object, struct error *err)
 static int take_object(json_t *object, struct manifest *m, struct error *err)
 {
 	const char *image, *dir, *firmware, *display, *accel, *mac;
+	const char *library_name = NULL, *digest = NULL;
 	json_int_t version = 0, created, cpus, memory;
 	json_t *disk, *ports;
 	json_error_t wrong;
@@ -155,11 +156,12 @@ static int take_object(json_t *object, struct manifest *m, struct error *err)
 	r = check_types(object, err);
 	if (r < 0)
 		return r;
-	if (json_unpack_ex(object, &wrong, JSON_STRICT, "{sI sI ss ss so sI sI ss ss ss sb ss so}",
-	                   "version", &version, "created", &created, "image", &image, "image_dir",
-	                   &dir, "disk", &disk, "cpus", &cpus, "memory", &memory, "firmware",
-	                   &firmware, "display", &display, "accel", &accel, "ephemeral", &ephemeral,
-	                   "mac", &mac, "ports", &ports) < 0)
+	if (json_unpack_ex(object, &wrong, JSON_STRICT,
+	                   "{sI sI ss ss so sI sI ss ss ss sb ss so s?s s?s}", "version", &version,
+	                   "created", &created, "image", &image, "image_dir", &dir, "disk", &disk,
+	                   "cpus", &cpus, "memory", &memory, "firmware", &firmware, "display",
+	                   &display, "accel", &accel, "ephemeral", &ephemeral, "mac", &mac, "ports",
+	                   &ports, "library_name", &library_name, "image_digest", &digest) < 0)
 		return error_set(err, EINVAL, "%s", wrong.text);
 	if (created < 0)
 		return error_set(err, EINVAL, "field \"created\" is before 1970");
@@ -197,7 +199,10 @@ static int take_object(json_t *object, struct manifest *m, struct error *err)
 	memcpy(m->mac, mac, sizeof(m->mac));
 	m->image = strdup(image);
 	m->image_dir = strdup(dir);
-	if (!m->image || !m->image_dir)
+	m->library_name = library_name ? strdup(library_name) : NULL;
+	m->image_digest = digest ? strdup(digest) : NULL;
+	if (!m->image || !m->image_dir || !m->library_name != !library_name ||
+	    !m->image_digest != !digest)
 		return error_sys(err, ENOMEM, "manifest");
 	m->disk = json_incref(disk);
 	return take_ports(ports, m, err);
@@ -244,12 +249,13 @@ int manifest_save(int dirfd, const struct manifest *m, struct error *err)
 	for (size_t i = 0; i < m->n_ports; i++)
 		json_array_append_new(ports, json_sprintf("%s:%u:%u", m->ports[i].address,
 		                                          m->ports[i].host, m->ports[i].guest));
-	object = json_pack("{si sI ss ss sO si sI ss ss ss sb ss so}", "version", MANIFEST_VERSION,
-	                   "created", (json_int_t)m->created, "image", m->image, "image_dir",
-	                   m->image_dir, "disk", m->disk, "cpus", (int)m->cpus, "memory",
-	                   (json_int_t)m->memory, "firmware", firmware_names[m->firmware],
+	object = json_pack("{si sI ss ss sO si sI ss ss ss sb ss so ss* ss*}", "version",
+	                   MANIFEST_VERSION, "created", (json_int_t)m->created, "image", m->image,
+	                   "image_dir", m->image_dir, "disk", m->disk, "cpus", (int)m->cpus,
+	                   "memory", (json_int_t)m->memory, "firmware", firmware_names[m->firmware],
 	                   "display", display_names[m->display], "accel", accel_names[m->accel],
-	                   "ephemeral", m->ephemeral, "mac", m->mac, "ports", ports);
+	                   "ephemeral", m->ephemeral, "mac", m->mac, "ports", ports, "library_name",
+	                   m->library_name, "image_digest", m->image_digest);
 	text = object ? json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
 	json_decref(object);
 	if (!text)
@@ -264,6 +270,8 @@ void manifest_free(struct manifest *m)
 		return;
 	free(m->image);
 	free(m->image_dir);
+	free(m->library_name);
+	free(m->image_digest);
 	json_decref(m->disk);
 	free(m);
 }

@@ -44,6 +44,9 @@ struct manifest {
 	uint64_t created; /* seconds since 1970 */
 	char *image;      /* as the person named it, a path made absolute */
 	char *image_dir;  /* STATE/images/<id> */
+	/* An image out of a library (docs/library.md): its name there, without the tag ... */
+	char *library_name; /* "registry.example/debian"; NULL: it came from a file */
+	char *image_digest; /* ... and the digest of its OCI manifest; NULL likewise */
 	json_t *disk; /* sources, format, … for the disk's specification (docs/disk-engine.md) */
 	unsigned int cpus; /* 1 to MANIFEST_MAX_CPUS */
 	uint64_t memory;   /* bytes, a multiple of 1 MiB */

@@ -128,6 +128,15 @@ TEST(a_manifest_is_read_back_as_it_was_written)
 	assert_string_equal(second->mac, "52:54:00:01:02:03");
 	assert_int_equal(second->n_ports, 1);
 	assert_int_equal(second->ports[0].host, 2222);
+	assert_null(second->library_name);
+	assert_null(second->image_digest);
+	first->library_name = strdup("registry.example/debian");
+	first->image_digest = strdup("sha256:0123");
+	manifest_free(second);
+	assert_int_equal(manifest_save(fd, first, NULL), 0);
+	assert_int_equal(manifest_load(fd, &second, NULL), 0);
+	assert_string_equal(second->library_name, "registry.example/debian");
+	assert_string_equal(second->image_digest, "sha256:0123");
 	assert_int_equal(tree_remove(AT_FDCWD, dir, NULL), 0);
 }
 
@@ -153,6 +162,7 @@ TEST(a_wrong_manifest_is_refused_with_the_field_that_is_wrong)
 		{ "\"cpus\":2", "\"cpus\":0", "cpus" },
 		{ "\"cpus\":2", "\"cpus\":\"2\"", "cpus" },
 		{ "true", "1", "ephemeral" },
+		{ "true", "true,\"library_name\":1", "string" },
 		{ "2147483648", "2147483647", "memory" },
 		{ "2147483648", "-1", "memory" },
 		{ "\"version\":1", "\"version\":2", "version 2" },

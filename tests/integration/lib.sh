@@ -15,7 +15,7 @@ export LC_ALL=C.UTF-8
 
 # The name is short because sockets live below it, and a socket's path has at most 107 bytes.
 work=$(mktemp -d /tmp/sill-XXXXXX)
-export work SILL_STATE=$work/state XDG_RUNTIME_DIR=$work/run
+export work SILL_STATE=$work/state SILL_CONFIG=$work/config XDG_RUNTIME_DIR=$work/run
 mkdir -p "$work/pids" "$XDG_RUNTIME_DIR"
 chmod 700 "$XDG_RUNTIME_DIR"
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY

@@ -13,10 +13,9 @@
 	        : "cc")
 
 /* Operands, with the letter that says how much of a register is meant. */
-#define ONE(part)       "%" part "[a]"
-#define TWO(part)       "%" part "[b], %" part "[a]"
-#define BY_COUNT(part)  "%b[count], %" part "[a]"
-#define TWO_COUNT(part) "%b[count], %" part "[b], %" part "[a]"
+#define ONE(part)      "%" part "[a]"
+#define TWO(part)      "%" part "[b], %" part "[a]"
+#define BY_COUNT(part) "%b[count], %" part "[a]"
 
 #define SIZES(name, operands)                         \
 	do {                                          \
@@ -70,9 +69,6 @@ uint64_t alu_run(uint8_t op, unsigned int size, uint64_t a, uint64_t b, uint8_t 
 		WIDE(INSN_BTS, "bts", TWO);
 		WIDE(INSN_BTR, "btr", TWO);
 		WIDE(INSN_BTC, "btc", TWO);
-		WIDE(INSN_SHLD, "shld", TWO_COUNT);
-		WIDE(INSN_SHRD, "shrd", TWO_COUNT);
-		WIDE(INSN_IMUL, "imul", TWO);
 	default:
 		break;
 	}

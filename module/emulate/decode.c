@@ -284,16 +284,9 @@ static enum insn_status refine(const struct cursor *c, struct insn *in, unsigned
 	case INSN_SAL:
 		in->op = INSN_SHL;
 		return INSN_OK;
-	case INSN_SHLD:
-	case INSN_SHRD:
-		in->count_in_cl = opcode & 1;
-		return INSN_OK;
 	case INSN_SETCC:
 	case INSN_CMOVCC:
 		in->condition = opcode & 0xF;
-		return INSN_OK;
-	case INSN_CMPXCHG2:
-		in->size = in->source_size = c->rex & REX_W ? 8 : 4;
 		return INSN_OK;
 	case INSN_MOV_CR:
 		/* AMD: LOCK reaches CR8 outside 64-bit code (volume 3, MOV CRn). */

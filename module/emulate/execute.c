@@ -146,7 +146,7 @@ static uint64_t compute(const struct emulate *e, uint64_t to, uint64_t *from, ui
 {
 	const struct insn *in = &e->insn;
 	unsigned int size = in->size;
-	uint64_t before = *from, count = before;
+	uint64_t before = *from;
 
 	switch (in->op) {
 	case INSN_MOV:
@@ -166,16 +166,10 @@ static uint64_t compute(const struct emulate *e, uint64_t to, uint64_t *from, ui
 	case INSN_XADD:
 		*from = to;
 		return alu_run(INSN_ADD, size, to, before, 0, rflags);
-	case INSN_IMUL3:
-		return alu_run(INSN_IMUL, size, before, in->immediate, 0, rflags);
-	case INSN_SHLD:
-	case INSN_SHRD:
-		count = in->count_in_cl ? e->cpu->gpr[INSN_RCX] : in->immediate;
-		break;
 	default:
 		break;
 	}
-	return alu_run(in->op, size, to, before, (uint8_t)count, rflags);
+	return alu_run(in->op, size, to, before, (uint8_t)before, rflags);
 }
 
 /* Operations of one result, which goes where the first operand is. */
@@ -246,42 +240,6 @@ static int run_cmpxchg(struct emulate *e)
 	else if (!in->memory)
 		emulate_set(e, in->rm, in->size, wanted);
 	return emulate_finish(e, rflags);
-}
-
-static int run_cmpxchg2(struct emulate *e)
-{
-	const struct insn *in = &e->insn;
-	unsigned int size = in->size;
-	uint64_t offset = emulate_offset(e), low = 0, high = 0;
-	uint8_t before[16], wanted[16];
-	struct place place;
-	bool same;
-	int error;
-
-	if (size == 8 && emulate_linear(e, in->segment, offset) & 15)
-		return emulate_raise(e, VECTOR_GP, 0);
-	error = emulate_locate(e, in->segment, offset, 2 * size, WALK_WRITE, &place);
-	if (!error)
-		error = emulate_read(e, &place, before);
-	if (error)
-		return error;
-	memcpy(&low, before, size);
-	memcpy(&high, before + size, size);
-	same = low == emulate_get(e, INSN_RAX, size) && high == emulate_get(e, INSN_RDX, size);
-	memcpy(wanted, before, 2 * (size_t)size);
-	if (same) {
-		memcpy(wanted, &e->cpu->gpr[INSN_RBX], size);
-		memcpy(wanted + size, &e->cpu->gpr[INSN_RCX], size);
-	}
-	error = in->lock ? emulate_exchange(e, &place, before, wanted)
-	                 : emulate_write(e, &place, wanted);
-	if (error)
-		return error;
-	if (!same) {
-		emulate_set(e, INSN_RAX, size, low);
-		emulate_set(e, INSN_RDX, size, high);
-	}
-	return emulate_finish(e, (e->cpu->rflags & ~FLAG_ZF) | (same ? FLAG_ZF : 0));
 }
 
 static unsigned int stack_size(const struct emulate *e)
@@ -359,8 +317,6 @@ static int run_one(struct emulate *e, unsigned int iterations)
 	switch (e->insn.op) {
 	case INSN_CMPXCHG:
 		return run_cmpxchg(e);
-	case INSN_CMPXCHG2:
-		return run_cmpxchg2(e);
 	case INSN_PUSH:
 		return run_push(e);
 	case INSN_POP:

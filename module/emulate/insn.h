@@ -40,12 +40,8 @@ enum insn_op {
 	INSN_BTS,
 	INSN_BTR,
 	INSN_BTC,
-	INSN_IMUL,  /* of two operands */
-	INSN_IMUL3, /* of three */
 	INSN_INC,
 	INSN_DEC,
-	INSN_SHLD,
-	INSN_SHRD,
 	INSN_MOV,
 	INSN_MOVZX,
 	INSN_MOVSX,
@@ -53,7 +49,6 @@ enum insn_op {
 	INSN_XCHG,
 	INSN_XADD,
 	INSN_CMPXCHG,
-	INSN_CMPXCHG2, /* 8B and 16B: size is of one half */
 	INSN_SETCC,
 	INSN_CMOVCC,
 	INSN_PUSH,
@@ -131,8 +126,7 @@ struct insn {
 	bool high_byte; /* without REX, registers 4…7 of one byte are AH, CH, DH, BH */
 	bool aligned;   /* the memory operand must be */
 	bool vex;
-	bool count_in_cl; /* of SHLD and SHRD, else in the immediate */
-	uint8_t segment;  /* INSN_ES… */
+	uint8_t segment; /* INSN_ES… */
 	uint8_t base, index, scale;
 	int64_t displacement;
 	uint64_t immediate; /* sign-extended where the instruction does */

@@ -34,7 +34,7 @@
 		INSN_OPS, group, 0, 0, 0 \
 	}
 
-enum { GROUP_8F, GROUP_C6, GROUP_F6, GROUP_FE, GROUP_FF, GROUP_0FAE, GROUP_0FBA, GROUP_0FC7 };
+enum { GROUP_8F, GROUP_C6, GROUP_F6, GROUP_FE, GROUP_FF, GROUP_0FAE, GROUP_0FBA };
 
 static const struct insn_row groups[][8] = {
 	[GROUP_8F] = { { INSN_POP, RM, 0, 0, M | INSN_ROW_64 } },
@@ -65,7 +65,6 @@ static const struct insn_row groups[][8] = {
 		[6] = { INSN_BTR, RM, IMM, IMM8, M | L },
 		[7] = { INSN_BTC, RM, IMM, IMM8, M | L },
 	},
-	[GROUP_0FC7] = { [1] = { INSN_CMPXCHG2, RM, 0, 0, MEM | L } },
 };
 
 static const struct insn_row one_byte[256] = {
@@ -79,9 +78,7 @@ static const struct insn_row one_byte[256] = {
 	ARITHMETIC(0x38, INSN_CMP, 0),
 	[0x63] = { INSN_MOVSX, R, RM, 0, M | INSN_ROW_FROM32 | INSN_ROW_ONLY_64 },
 	[0x68] = { INSN_PUSH, 0, IMM, IMMZ, INSN_ROW_64 },
-	[0x69] = { INSN_IMUL3, R, RM, IMMZ, M },
 	[0x6A] = { INSN_PUSH, 0, IMM, IMMS8, INSN_ROW_64 },
-	[0x6B] = { INSN_IMUL3, R, RM, IMMS8, M },
 	[0x6C ... 0x6D] = { INSN_INS, 0, INSN_IN_DX, 0, W },
 	[0x6E ... 0x6F] = { INSN_OUTS, INSN_IN_DX, 0, 0, W },
 	[0x80 ... 0x81] = { INSN_ADD, RM, IMM, IMMZ, G | W | L },
@@ -132,13 +129,8 @@ static const struct insn_row two_bytes[256] = {
 	[0x90 ... 0x9F] = { INSN_SETCC, RM, 0, 0, M | B },
 	[0xA2] = { INSN_CPUID, 0, 0, 0, 0 },
 	[0xA3] = { INSN_BT, RM, R, 0, M },
-	[0xA4] = { INSN_SHLD, RM, R, IMM8, M },
-	[0xA5] = { INSN_SHLD, RM, R, 0, M },
 	[0xAB] = { INSN_BTS, RM, R, 0, M | L },
-	[0xAC] = { INSN_SHRD, RM, R, IMM8, M },
-	[0xAD] = { INSN_SHRD, RM, R, 0, M },
 	[0xAE] = ONE_OF(GROUP_0FAE),
-	[0xAF] = { INSN_IMUL, R, RM, 0, M },
 	[0xB0 ... 0xB1] = { INSN_CMPXCHG, RM, R, 0, M | W | L },
 	[0xB3] = { INSN_BTR, RM, R, 0, M | L },
 	[0xB6] = { INSN_MOVZX, R, RM, 0, M | INSN_ROW_FROM8 },
@@ -149,7 +141,6 @@ static const struct insn_row two_bytes[256] = {
 	[0xBF] = { INSN_MOVSX, R, RM, 0, M | INSN_ROW_FROM16 },
 	[0xC0 ... 0xC1] = { INSN_XADD, RM, R, 0, M | W | L },
 	[0xC3] = { INSN_MOV, RM, R, 0, MEM | NO66 | NOREP },
-	[0xC7] = ONE_OF(GROUP_0FC7),
 };
 
 /* 0F 01 with a register in ModRM: the whole byte chooses, from C0 on. */

@@ -142,8 +142,8 @@ TEST(vex_moves_are_what_zydis_says)
 
 TEST(an_instruction_that_goes_on_beyond_its_bytes_wants_more_of_them)
 {
-	/* lock cmpxchg16b 0x12345678(%rax,%rcx,8) with a segment */
-	static const uint8_t bytes[] = { 0x65, 0xF0, 0x48, 0x0F, 0xC7, 0x8C,
+	/* lock cmpxchg %rcx, 0x12345678(%rax,%rcx,8) with a segment */
+	static const uint8_t bytes[] = { 0x65, 0xF0, 0x48, 0x0F, 0xB1, 0x8C,
 		                         0xC8, 0x78, 0x56, 0x34, 0x12 };
 	struct insn in = { .length = 77 };
 

@@ -244,9 +244,6 @@ static bool misunderstood(unsigned int mode, const struct insn *in, const uint8_
 	if (in->op >= INSN_VMOV && in->op <= INSN_VHIGH &&
 	    (mode == 2 || mandatory_prefixes(bytes) > 1))
 		return true;
-	/* It forgets the immediate that lies between them and the next instruction. */
-	if ((in->op == INSN_SHLD || in->op == INSN_SHRD) && in->base == INSN_RIP)
-		return true;
 	/* REX.R means nothing to MOV of an immediate; and it knows not all kinds of CLFLUSH. */
 	if ((in->op == INSN_MOV && in->from == INSN_IN_IMM && in->reg >= 8) ||
 	    (in->op == INSN_CLFLUSH && memchr(bytes, 0x66, 4)))
@@ -298,9 +295,9 @@ static uint64_t undefined_flags(const struct insn *in)
 	unsigned int bits = in->size * 8u, count = 1;
 	uint64_t rcx = before.cpu.gpr[INSN_RCX];
 
-	if (in->from == INSN_IN_CL || in->count_in_cl)
+	if (in->from == INSN_IN_CL)
 		count = (unsigned int)rcx & (bits == 64 ? 63 : 31);
-	else if (in->from == INSN_IN_IMM || in->op == INSN_SHLD || in->op == INSN_SHRD)
+	else if (in->from == INSN_IN_IMM)
 		count = (unsigned int)in->immediate & (bits == 64 ? 63 : 31);
 	switch (in->op) {
 	case INSN_AND:
@@ -319,14 +316,6 @@ static uint64_t undefined_flags(const struct insn *in)
 		return count == 0 ? 0
 		                  : FLAG_AF | (count == 1 ? 0 : FLAG_OF) |
 		                            (count > bits ? FLAG_CF : 0);
-	case INSN_SHLD:
-	case INSN_SHRD:
-		return count == 0     ? 0
-		       : count > bits ? FLAGS_MATH
-		                      : FLAG_AF | (count == 1 ? 0 : FLAG_OF);
-	case INSN_IMUL:
-	case INSN_IMUL3:
-		return FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF;
 	case INSN_BT:
 	case INSN_BTS:
 	case INSN_BTR:
@@ -370,11 +359,6 @@ static bool same_result(const struct insn *in)
 /* What the processor leaves undefined altogether, or Unicorn does not do. */
 static bool excused(const struct insn *in, int result, const struct emulate *e)
 {
-	unsigned int count =
-		(unsigned int)(in->count_in_cl ? before.cpu.gpr[INSN_RCX] : in->immediate) & 31;
-
-	if ((in->op == INSN_SHLD || in->op == INSN_SHRD) && in->size == 2 && count > 16)
-		return true;
 	/* Vendors do not agree on prefetches of a register; the other TEST is not documented. */
 	if ((in->op == INSN_NOP && !in->memory) ||
 	    (in->op == INSN_TEST && in->from == INSN_IN_IMM && in->reg & 1))
@@ -384,7 +368,7 @@ static bool excused(const struct insn *in, int result, const struct emulate *e)
 		return true;
 	/* It looks neither at alignment nor at the types of segments. */
 	return result == EMULATE_FAULT && e->exception.vector == VECTOR_GP &&
-	       (in->aligned || in->op == INSN_CMPXCHG2 || in->segment == INSN_CS);
+	       (in->aligned || in->segment == INSN_CS);
 }
 
 /* It clears the upper half of what CMPXCHG of 32 bits leaves alone; processors do not. */

@@ -162,8 +162,6 @@ TEST(an_aligned_move_to_an_odd_place_is_a_protection_fault)
 {
 	PREPARE(8, "\x0F\x28\x4B\x08"); /* movaps 8(%rbx), %xmm1 */
 	assert_fault(VECTOR_GP, 0);
-	PREPARE(8, "\x48\x0F\xC7\x4B\x08"); /* cmpxchg16b 8(%rbx) */
-	assert_fault(VECTOR_GP, 0);
 }
 
 TEST(movbe_swaps_bytes_on_the_way)
@@ -272,19 +270,6 @@ TEST(an_exchange_with_memory_is_one_step_without_lock)
 	assert_int_equal(run(), EMULATE_DONE);
 	assert_int_equal(w.exchanges, 1);
 	assert_int_equal(w.writes, 0);
-}
-
-TEST(sixteen_bytes_are_compared_and_exchanged_in_one_step)
-{
-	PREPARE(8, "\xF0\x48\x0F\xC7\x4B\x10"); /* lock cmpxchg16b 0x10(%rbx) */
-	memcpy(&w.cpu.gpr[INSN_RAX], w.data + 0x10, 8);
-	memcpy(&w.cpu.gpr[INSN_RDX], w.data + 0x18, 8);
-	w.cpu.gpr[INSN_RCX] = 99;
-	assert_int_equal(run(), EMULATE_DONE);
-	assert_int_equal(w.exchanges, 1);
-	assert_memory_equal(w.data + 0x10, &w.cpu.gpr[INSN_RBX], 8);
-	assert_memory_equal(w.data + 0x18, &w.cpu.gpr[INSN_RCX], 8);
-	assert_true(w.cpu.rflags & FLAG_ZF);
 }
 
 TEST(a_repetition_stops_at_its_bound_and_goes_on)
@@ -452,7 +437,6 @@ int main(void)
 		CASE(an_undefined_instruction_is_an_exception),
 		CASE(a_locked_sum_in_memory_is_one_step_and_starts_over_when_another_was_faster),
 		CASE(an_exchange_with_memory_is_one_step_without_lock),
-		CASE(sixteen_bytes_are_compared_and_exchanged_in_one_step),
 		CASE(a_repetition_stops_at_its_bound_and_goes_on),
 		CASE(a_fault_in_a_repetition_keeps_what_was_done),
 		CASE(a_repetition_of_none_does_nothing),

@@ -36,8 +36,6 @@ static const struct {
 	{ ZYDIS_MNEMONIC_BTS, INSN_BTS },
 	{ ZYDIS_MNEMONIC_BTR, INSN_BTR },
 	{ ZYDIS_MNEMONIC_BTC, INSN_BTC },
-	{ ZYDIS_MNEMONIC_SHLD, INSN_SHLD },
-	{ ZYDIS_MNEMONIC_SHRD, INSN_SHRD },
 	{ ZYDIS_MNEMONIC_MOVNTI, INSN_MOV },
 	{ ZYDIS_MNEMONIC_MOVZX, INSN_MOVZX },
 	{ ZYDIS_MNEMONIC_MOVSX, INSN_MOVSX },
@@ -45,8 +43,6 @@ static const struct {
 	{ ZYDIS_MNEMONIC_MOVBE, INSN_MOVBE },
 	{ ZYDIS_MNEMONIC_XADD, INSN_XADD },
 	{ ZYDIS_MNEMONIC_CMPXCHG, INSN_CMPXCHG },
-	{ ZYDIS_MNEMONIC_CMPXCHG8B, INSN_CMPXCHG2 },
-	{ ZYDIS_MNEMONIC_CMPXCHG16B, INSN_CMPXCHG2 },
 	{ ZYDIS_MNEMONIC_CLFLUSH, INSN_CLFLUSH },
 	{ ZYDIS_MNEMONIC_CLFLUSHOPT, INSN_CLFLUSH },
 	{ ZYDIS_MNEMONIC_CLWB, INSN_CLFLUSH },
@@ -160,10 +156,6 @@ static inline uint8_t zydis_ambiguous(const struct zydis *z)
 		                                                                     : INSN_MOV;
 	case ZYDIS_MNEMONIC_XCHG:
 		return opcode >= 0x90 ? INSN_NONE : INSN_XCHG;
-	case ZYDIS_MNEMONIC_IMUL:
-		if (in->operand_count_visible == 3)
-			return INSN_IMUL3;
-		return opcode == 0xF6 || opcode == 0xF7 ? INSN_NONE : INSN_IMUL;
 	case ZYDIS_MNEMONIC_MOVSD:
 		return one_byte ? INSN_MOVS : INSN_VZERO;
 	case ZYDIS_MNEMONIC_CMPSD:
@@ -283,7 +275,7 @@ static inline bool zydis_same_operands(const struct zydis *z, const struct insn 
 	unsigned int size = in->to == INSN_IN_RM ? in->size : in->source_size;
 
 	if (memory && in->op < INSN_EXITS && in->op != INSN_NOP && in->op != INSN_CLFLUSH &&
-	    memory->size != (in->op == INSN_CMPXCHG2 ? 2 : 1) * size * 8)
+	    memory->size != size * 8)
 		return false;
 	if (in->to == INSN_IN_REG && operands[0].size != in->size * 8)
 		return false;

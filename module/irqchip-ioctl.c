@@ -202,20 +202,14 @@ long irqchip_create_ioctl(struct vm *vm, unsigned int command, void __user *user
 	}
 }
 
-int irqchip_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state)
+int irqchip_transfer_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state, bool set)
 {
 	if (!vcpu->irq)
 		return -EINVAL;
 	guard(spinlock_irqsave)(&vcpu->vm->irqchip->lock);
-	lapic_get_state(&vcpu->irq->lapic, state);
-	return 0;
-}
-
-int irqchip_set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state)
-{
-	if (!vcpu->irq)
-		return -EINVAL;
-	guard(spinlock_irqsave)(&vcpu->vm->irqchip->lock);
-	lapic_set_state(&vcpu->irq->lapic, state);
+	if (set)
+		lapic_set_state(&vcpu->irq->lapic, state);
+	else
+		lapic_get_state(&vcpu->irq->lapic, state);
 	return 0;
 }

@@ -92,8 +92,7 @@ void irqchip_reset_vcpu(struct vcpu *vcpu);
 /* irqchip-ioctl.c: those that take a copied structure, and the others. */
 long irqchip_ioctl(struct vm *vm, unsigned int command, void *structure);
 long irqchip_create_ioctl(struct vm *vm, unsigned int command, void __user *user);
-int irqchip_get_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state);
-int irqchip_set_lapic(struct vcpu *vcpu, const struct kvm_lapic_state *state);
+int irqchip_transfer_lapic(struct vcpu *vcpu, struct kvm_lapic_state *state, bool set);
 
 /* irqfd.c */
 int irqfd_set(struct irqchip *irqchip, const struct kvm_irqfd *argument);

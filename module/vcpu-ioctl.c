@@ -159,7 +159,7 @@ static long getter(struct vcpu *vcpu, unsigned int command, union argument *argu
 		vcpu_get_xsave(vcpu, (struct kvm_xsave *)argument);
 		return 0;
 	case KVM_GET_LAPIC:
-		return irqchip_get_lapic(vcpu, &argument->lapic);
+		return irqchip_transfer_lapic(vcpu, &argument->lapic, false);
 	case KVM_GET_XCRS:
 		argument->xcrs.nr_xcrs = 1;
 		argument->xcrs.xcrs[0].value = vcpu->xcr0;
@@ -182,7 +182,7 @@ static long getter(struct vcpu *vcpu, unsigned int command, union argument *argu
 }
 
 /* ioctls that take one; -ENOTTY for others. */
-static long setter(struct vcpu *vcpu, unsigned int command, const union argument *argument)
+static long setter(struct vcpu *vcpu, unsigned int command, union argument *argument)
 {
 	switch (command) {
 	case KVM_SET_REGS:
@@ -197,7 +197,7 @@ static long setter(struct vcpu *vcpu, unsigned int command, const union argument
 	case KVM_SET_XSAVE:
 		return vcpu_set_xsave(vcpu, (const struct kvm_xsave *)argument);
 	case KVM_SET_LAPIC:
-		return irqchip_set_lapic(vcpu, &argument->lapic);
+		return irqchip_transfer_lapic(vcpu, &argument->lapic, true);
 	case KVM_SET_XCRS:
 		return set_xcrs(vcpu, &argument->xcrs);
 	case KVM_SET_DEBUGREGS:
@@ -262,6 +262,8 @@ static long locked_ioctl(struct vcpu *vcpu, unsigned int command, unsigned long 
 	/* Only the processor's own rate. */
 	case KVM_SET_TSC_KHZ:
 		return argument == 0 || argument == tsc_khz ? 0 : -EINVAL;
+	case KVM_GET_STATS_FD:
+		return stats_open(vcpu->vm, vcpu);
 	case KVM_KVMCLOCK_CTRL:
 		return clock_pause(vcpu);
 	default:

@@ -102,8 +102,7 @@ static long enable(struct vm *vm, const struct kvm_enable_cap *capability)
 	}
 }
 
-/* `stats` lies in one piece in physical memory. */
-static long get_session(struct vm *vm, struct sill_session_stats *stats)
+long vm_session_stats(struct vm *vm, struct sill_session_stats *stats)
 {
 	return hypercall_errno(hypercall_patient(SILL_CALL_SESSION, vm->session,
 	                                         virt_to_phys(stats), sizeof(*stats), 0));
@@ -222,7 +221,7 @@ static long with_structure(void *vm, unsigned int command, void *argument)
 	case SET_NARROW_FILTER:
 		return set_narrow_filter(vm, argument);
 	case SILL_GET_SESSION:
-		return get_session(vm, argument);
+		return vm_session_stats(vm, argument);
 	case KVM_GET_CLOCK:
 		return clock_get(vm, argument);
 	case KVM_SET_CLOCK:
@@ -267,6 +266,8 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 		return kvm_capability(argument);
 	case KVM_SET_TSS_ADDR:
 		return argument > UINT_MAX - 3 * PAGE_SIZE ? -EINVAL : 0;
+	case KVM_GET_STATS_FD:
+		return stats_open(vm, NULL);
 	case KVM_SET_BOOT_CPU_ID:
 		return set_boot_id(vm, argument);
 	/* There are no shadow page tables to limit. */

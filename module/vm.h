@@ -93,6 +93,12 @@ long vm_ioctl(struct file *file, unsigned int command, unsigned long argument);
 long vm_ioctl_copied(void *object, unsigned int command, void __user *user, size_t size,
                      long (*call)(void *object, unsigned int command, void *argument));
 
+/* The session in numbers, to memory that lies in one piece.  Negative: -errno. */
+long vm_session_stats(struct vm *vm, struct sill_session_stats *stats);
+
+/* stats.c: KVM_GET_STATS_FD; `vcpu` NULL: of the machine. */
+int stats_open(struct vm *vm, struct vcpu *vcpu);
+
 /* device-kvm.c, device-sill.c */
 extern struct miscdevice kvm_device, sill_device;
 /* KVM_CHECK_EXTENSION. */

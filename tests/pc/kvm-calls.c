@@ -185,11 +185,73 @@ static void a_32_bit_vmm_filters_msrs(void)
 	munmap(filter, 4096);
 }
 
+/* The number of that name in a statistics file; ~0: there is none. */
+static uint64_t statistic(int file, const char *name)
+{
+	struct kvm_stats_header header;
+	union {
+		struct kvm_stats_desc desc;
+		char room[sizeof(struct kvm_stats_desc) + 64];
+	} one;
+	uint64_t value;
+	size_t size;
+	uint32_t i;
+
+	if (pread(file, &header, sizeof(header), 0) != sizeof(header) || header.name_size > 64)
+		return ~0ull;
+	size = sizeof(one.desc) + header.name_size;
+	for (i = 0; i < header.num_desc; i++) {
+		if (pread(file, &one, size, header.desc_offset + (off_t)(i * size)) !=
+		    (ssize_t)size)
+			return ~0ull;
+		if (strncmp(one.desc.name, name, header.name_size) == 0 &&
+		    pread(file, &value, sizeof(value), header.data_offset + one.desc.offset) ==
+		            sizeof(value))
+			return value;
+	}
+	return ~0ull;
+}
+
+static void expect_statistic(int file, const char *name, uint64_t wanted)
+{
+	uint64_t value = statistic(file, name);
+
+	if (value != wanted)
+		fail("%s is %lld instead of %lld", name, (long long)value, (long long)wanted);
+}
+
+static void statistics_are_files_that_stay_up_to_date(void)
+{
+	static const uint8_t code[] = { 0xe6, 0x10, 0xe6, 0x10, 0xe6, 0x10, 0xf4 };
+	struct machine machine;
+	int of_vm = -1, of_vcpu = -1;
+	unsigned int i;
+
+	if (begin(&machine, code, sizeof(code))) {
+		of_vm = ioctl(machine.vm, KVM_GET_STATS_FD, 0);
+		of_vcpu = ioctl(machine.vcpu, KVM_GET_STATS_FD, 0);
+		if (must(of_vm, "of the machine") && must(of_vcpu, "of the virtual processor"))
+			expect_statistic(of_vm, "exits_port", 0);
+		for (i = 1; i <= 3 && !test_failed && run_until(&machine, KVM_EXIT_IO); i++) {
+			expect_statistic(of_vm, "exits_port", i);
+			expect_statistic(of_vcpu, "exits_to_vmm", i);
+		}
+		if (!test_failed && run_until(&machine, KVM_EXIT_HLT))
+			expect_statistic(of_vm, "exits_hlt", 1);
+	}
+	/* They outlive the files that they are of. */
+	end(&machine);
+	expect_statistic(of_vm, "exits_port", 3);
+	close(of_vm);
+	close(of_vcpu);
+}
+
 static const struct test tests[] = {
 	TEST(an_irqfd_that_leaves_lowers_no_line_of_others),
 	TEST(a_closed_eventfd_is_no_irqfd_any_more),
 	TEST(a_32_bit_vmm_has_its_dirty_log),
 	TEST(a_32_bit_vmm_filters_msrs),
+	TEST(statistics_are_files_that_stay_up_to_date),
 };
 
 int main(int argc, char **argv)

@@ -19,7 +19,7 @@ small_vmm_on()
 	said "small-$1" '^kvm: loaded$'
 	said "small-$1" '^kvm: ok a_guest_writes_ports_and_halts$'
 	said "small-$1" '^kvm: ok machines_come_and_go$'
-	said "small-$1" '^kvm: ok a_32_bit_vmm_filters_msrs$'
+	said "small-$1" '^kvm: ok statistics_are_files_that_stay_up_to_date$'
 	said "small-$1" '^kvm: unloaded$'
 	silent "small-$1" '^kvm: failed'
 	silent "small-$1" 'WARNING:|BUG:|keeps [0-9]+ donations'

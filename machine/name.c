@@ -30,7 +30,8 @@ int machine_name_check(const char *name, struct error *err)
 /* Extensions say what a file is, not which machine it holds. */
 static size_t without_extension(const char *text, size_t len)
 {
-	static const char *const known[] = { ".vhd", ".vhdx", ".qcow2", ".raw", ".img", ".vpc" };
+	static const char *const known[] = { ".vhd", ".vhdx", ".qcow2", ".raw", ".img",
+		                             ".vpc", ".vmdk", ".vdi",   ".ova", ".ovf" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		size_t n = strlen(known[i]);

@@ -9,6 +9,7 @@
 #include "library/guest/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
@@ -181,14 +182,26 @@ static void limit(int what, rlim_t to)
 		_exit(1);
 }
 
+/* Bytes of addresses that this process has already: a sanitizer's are terabytes. */
+static rlim_t memory_now(void)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	if (read_file(AT_FDCWD, "/proc/self/statm", 4096, &text, &len, NULL) < 0)
+		return 0;
+	return (rlim_t)strtoull(text, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
 /* From here on there is one descriptor, memory, and time. */
 static void lock_up(int fd)
 {
+	rlim_t memory = memory_now();
 	scmp_filter_ctx filter;
 
 	if (dup2(fd, 0) < 0 || close_range(1, ~0U, 0) < 0)
 		_exit(1);
-	limit(RLIMIT_AS, WORKER_MEMORY);
+	limit(RLIMIT_AS, memory + WORKER_MEMORY);
 	limit(RLIMIT_CPU, WORKER_SECONDS);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_FSIZE, 0);

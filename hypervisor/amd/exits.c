@@ -46,21 +46,22 @@ static void on_debug(struct cpu *cpu, struct vmcb *vmcb)
 		svm_inject(cpu, VECTOR_DB, 0);
 }
 
-void svm_device_init(void)
+void svm_device_init(struct cpu *cpu)
 {
 	uint64_t control;
 
 	if (!rdmsr_safe(MSR_VM_CR, &control) || !(control & VM_CR_R_INIT))
 		machine_reset("a device sent INIT to a processor");
 	log_limited("INIT from a device was ignored");
-	cpu_take_nmi(); /* it arrives as #SX, which ends it */
+	/* It arrives as #SX, which ends it; an NMI of ours may come with it. */
+	cpu_answer_nmi(cpu);
 }
 
 static void on_init(struct cpu *cpu, struct vmcb *vmcb)
 {
 	(void)vmcb;
 	count(cpu, SILL_EXIT_DENIED);
-	svm_device_init();
+	svm_device_init(cpu);
 }
 
 static void on_cpuid(struct cpu *cpu, struct vmcb *vmcb)

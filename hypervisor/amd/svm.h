@@ -76,7 +76,7 @@ bool svm_starts_again(uint64_t event);
 void svm_step(struct svm *svm);
 uint64_t svm_stepped(struct svm *svm);
 /* INIT came from neither of us. */
-void svm_device_init(void);
+void svm_device_init(struct cpu *cpu);
 
 /* msr.c: RDMSR or WRMSR of one that traps; the permission map's bits. */
 void svm_msr(struct cpu *cpu, bool write);

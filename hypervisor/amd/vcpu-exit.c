@@ -164,7 +164,7 @@ __attribute__((noinline)) static enum sill_run other_exit(struct cpu *cpu, struc
 		cpu->nmi_pending = true;
 		return SILL_RUN_INTERRUPT;
 	case EXIT_INIT:
-		svm_device_init();
+		svm_device_init(cpu);
 		return again(svm);
 	case EXIT_VINTR:
 		return svm_window(svm, page, SILL_WINDOW_INTERRUPT);

@@ -73,7 +73,7 @@ uint8_t cpu_wait_for_sipi(struct cpu *cpu);
 void cpus_start(uint64_t trampoline_page);
 
 /* trap-entry.S */
-void cpu_wait(const volatile uint32_t *word);
+void cpu_wait(void);
 void cpu_take_nmi(void);
 
 #endif

@@ -50,7 +50,7 @@ uint8_t cpu_wait_for_sipi(struct cpu *cpu)
 		vector = __atomic_exchange_n(&cpu->sipi, SIPI_NONE, __ATOMIC_ACQ_REL);
 		if (vector != SIPI_NONE)
 			break;
-		cpu_wait(&cpu->requests);
+		cpu_wait();
 		take_requests(cpu);
 	}
 	cpu->nmi_pending = false;

@@ -30,16 +30,15 @@ trap_common:
 	iretq
 
 /*
- * bool cpu_wait(const volatile uint32_t *word): halts until *word is not 0 or an NMI comes.  NMIs
- * are open from STGI to CLGI only; one that comes between the look and the HLT goes on at wait_end
- * (trap.c), so none is slept over.
+ * void cpu_wait(void): halts until an NMI comes.  NMIs are open from STGI to CLGI only; one that
+ * comes before the HLT goes on at wait_end (trap.c), so none is slept over.  Requests are not looked
+ * at here: one whose NMI is still on its way would be answered without it, and the NMI would then
+ * be the root's, who has no use for one just after SIPI.
  */
 	.globl	cpu_wait, wait_start, wait_end
 cpu_wait:
 	stgi
 wait_start:
-	cmpl	$0, (%rdi)
-	jne	wait_end
 	hlt
 wait_end:
 	clgi

@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# Build the disk image of a Sill PC (docs/appliance.md).
+#
+#   build.sh OUTDIR      writes OUTDIR/sill-pc.img (sparse) and OUTDIR/slot/, what an upgrade would carry
+#
+# Everything comes from Debian packages and this checkout, and no step needs a loop device or a mount: mmdebstrap makes the
+# root, sqfstar packs it, mke2fs and mtools fill the small file systems, and sfdisk writes the table.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+[ $# -eq 1 ] || { echo "usage: build.sh OUTDIR" >&2; exit 2; }
+mkdir -p "$1"
+out=$(readlink -f "$1")
+name=appliance
+. "$here/../machines/image-lib.sh"
+
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct 2>/dev/null || echo 1748736000)}
+export E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH LC_ALL=C.UTF-8 TZ=UTC
+suite=bookworm
+boot_mib=96 root_mib=350 efi_mib=32
+# Sectors of 512 bytes.
+bios_start=2048 bios_count=2048
+efi_start=4096 efi_count=$((efi_mib * 2048))
+boot_start=$((efi_start + efi_count)) boot_count=$((boot_mib * 2048))
+root_start=$((boot_start + boot_count)) root_count=$((root_mib * 2048))
+total_mib=$(((root_start + root_count) / 2048 + 1))
+
+packages=(
+	initramfs-tools zstd e2fsprogs fdisk cryptsetup-bin busybox
+	systemd systemd-sysv systemd-resolved systemd-timesyncd libpam-systemd dbus udev kmod
+	iproute2 iputils-ping netbase ca-certificates iwd wireless-regdb
+	procps less nano-tiny grub-common libnss-myhostname
+)
+
+kernel_release()
+{
+	local tree
+	tree=$(ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | sort -V | tail -n 1)
+	[ -n "$tree" ] || {
+		say "the kernel's headers are not installed (linux-headers-amd64)"
+		return 1
+	}
+	echo "${tree#/usr/src/linux-headers-}"
+}
+
+build_grub()
+{
+	local modules=(part_gpt ext2 fat normal configfile linux multiboot2 echo test regexp probe loadenv sleep true
+		serial terminal minicmd ls cat reboot)
+	grub-mkimage -O i386-pc -p '(,gpt2)/sill' -o "$work/core.img" "${modules[@]}" biosdisk vbe vga video_bochs \
+		video_cirrus all_video
+	grub-mkimage -O x86_64-efi -p '/sill' -o "$work/bootx64.efi" "${modules[@]}" all_video efi_gop efi_uga
+}
+
+build_root()
+{
+	local list=() debs=()
+	mapfile -t list < <(mirrors)
+	debs=("$work"/debs/sill_*.deb "$work"/debs/sill-hypervisor_*.deb "$work"/debs/sill-module-*.deb)
+	say "installing $suite with $((${#packages[@]} + 1)) packages and our own (takes some minutes)"
+	mmdebstrap --quiet --variant=apt --include="linux-image-$kernel,$(IFS=, && echo "${packages[*]}")" \
+		--aptopt='APT::Install-Recommends "false"' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+		--customize-hook='mkdir "$1/tmp/debs"' \
+		--customize-hook="copy-in ${debs[*]} /tmp/debs" \
+		--customize-hook='chroot "$1" sh -c "apt-get -q -y install --no-install-recommends /tmp/debs/*.deb && rm -r /tmp/debs"' \
+		--customize-hook="tar -C '$here/root' --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C \"\$1\" -x" \
+		--customize-hook="tar -C '$here/initramfs' --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C \"\$1/etc/initramfs-tools\" -x" \
+		--customize-hook="$here/customize.sh \"\$1\" $kernel" \
+		--customize-hook="copy-out /boot '$work'" \
+		--customize-hook='rm -r "$1"/boot/*' \
+		"$suite" "$work/root.tar" "${list[@]}" >"$work/mmdebstrap.log" 2>&1 || {
+		tail -n 30 "$work/mmdebstrap.log" >&2
+		say "mmdebstrap failed"
+		return 1
+	}
+}
+
+# The root and its hash tree behind it, in $work/root-slot; sets $hash and $data.
+build_slot()
+{
+	local slot=$work/root-slot
+	# What is under /dev the kernel makes.
+	sqfstar -quiet -no-progress -comp zstd -Xcompression-level 19 -b 256K -mkfs-time "$SOURCE_DATE_EPOCH" \
+		"$slot" "dev/*" <"$work/root.tar"
+	truncate -s %4096 "$slot"
+	data=$(stat -c %s "$slot")
+	veritysetup format --hash-offset "$data" --data-block-size 4096 --data-blocks $((data / 4096)) \
+		--salt "$(printf %064d 0 | sha256sum | cut -c1-64)" --uuid 5111d12a-0000-4000-8000-000000000004 "$slot" "$slot" >"$work/verity"
+	hash=$(sed -n 's/^Root hash:[[:space:]]*//p' "$work/verity")
+	[ "$(stat -c %s "$slot")" -le $((root_count * 512)) ] || {
+		say "the root takes $(($(stat -c %s "$slot") >> 20)) MiB, more than its slot of $root_mib"
+		return 1
+	}
+
+	mkdir "$work/boot-slot.d"
+	cp "$work/boot/vmlinuz-$kernel" "$work/boot-slot.d/vmlinuz"
+	cp "$work/boot/initrd.img-$kernel" "$work/boot-slot.d/initrd.img"
+	dpkg-deb --fsys-tarfile "$work"/debs/sill-hypervisor_*.deb | tar -xO ./usr/lib/sill/sill-hypervisor >"$work/boot-slot.d/sill-hypervisor"
+	cat >"$work/boot-slot.d/slot.cfg" <<-CFG
+		set sill_version=$version
+		set sill_hash=$hash
+		set sill_data=$data
+		set sill_line="sill.sizes=$boot_mib,$root_mib"
+	CFG
+	find "$work/boot-slot.d" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
+	mke2fs -q -F -t ext2 -b 4096 -m 0 -L sill-boot -U 5111d12a-0000-4000-8000-000000000003 -E root_owner=0:0,hash_seed=5111d12a-0000-4000-8000-000000000003 \
+		-d "$work/boot-slot.d" "$work/boot-slot" ${boot_mib}M
+}
+
+build_disk()
+{
+	local disk=$work/sill-pc.img
+	truncate -s ${total_mib}M "$disk"
+	sfdisk --quiet "$disk" <<-TABLE
+		label: gpt
+		start=$bios_start, size=$bios_count, type=21686148-6449-6E6F-744E-656564454649, name=bios
+		start=$efi_start, size=$efi_count, type=U, name=efi
+		start=$boot_start, size=$boot_count, type=L, name=boot-a
+		start=$root_start, size=$root_count, type=L, name=root-a
+	TABLE
+	write_bios_boot "$disk" "$work/core.img"
+	truncate -s $((efi_count * 512)) "$work/efi"
+	mkfs.vfat --invariant -F 16 -n SILL-EFI -i 5111d12a "$work/efi" >/dev/null
+	grub-editenv "$work/grubenv" create
+	grub-editenv "$work/grubenv" set slot=a tries=0 good=a
+	touch -d "@$SOURCE_DATE_EPOCH" "$work/bootx64.efi" "$work/grubenv"
+	mmd -i "$work/efi" ::EFI ::EFI/BOOT ::sill
+	mcopy -m -i "$work/efi" "$work/bootx64.efi" ::EFI/BOOT/BOOTX64.EFI
+	mcopy -m -i "$work/efi" "$here/boot/grub.cfg" "$work/grubenv" ::sill/
+	dd if="$work/efi" of="$disk" bs=1M seek=$((efi_start / 2048)) conv=notrunc,sparse status=none
+	dd if="$work/boot-slot" of="$disk" bs=1M seek=$((boot_start / 2048)) conv=notrunc,sparse status=none
+	dd if="$work/root-slot" of="$disk" bs=1M seek=$((root_start / 2048)) conv=notrunc,sparse status=none
+}
+
+exec 9>"$out/.lock"
+flock 9
+may_own_files
+work=$(mktemp -d "$out/work.XXXXXX")
+trap 'as_root rm -rf "$work"' EXIT
+chmod 755 "$work"
+kernel=$(kernel_release)
+"$here/packages.sh" "$work/debs" "$kernel"
+version=$(dpkg-deb -f "$work"/debs/sill_*.deb Version)
+build_grub
+build_root
+say "packing the root"
+build_slot
+say "writing the disk"
+build_disk
+mkdir -p "$out/slot"
+mv "$work/boot-slot" "$work/root-slot" "$out/slot/"
+mv "$work/sill-pc.img" "$out/"
+say "made $out/sill-pc.img: $((total_mib)) MiB, root $(($(stat -c %s "$out/slot/root-slot") >> 20)) MiB with its hashes, boot $(du -sm "$work/boot-slot.d" | cut -f1) MiB"

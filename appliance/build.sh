@@ -28,7 +28,7 @@ packages=(
 	initramfs-tools zstd e2fsprogs fdisk cryptsetup-bin busybox
 	systemd systemd-sysv systemd-resolved systemd-timesyncd libpam-systemd dbus udev kmod
 	iproute2 iputils-ping netbase ca-certificates iwd wireless-regdb
-	procps less nano-tiny grub-common libnss-myhostname
+	procps less nano-tiny jq libnss-myhostname
 )
 
 kernel_release()
@@ -53,17 +53,16 @@ build_grub()
 
 build_root()
 {
-	local list=() debs=()
+	local list=()
 	mapfile -t list < <(mirrors)
-	debs=("$work"/debs/sill_*.deb "$work"/debs/sill-hypervisor_*.deb "$work"/debs/sill-module-*.deb)
-	say "installing $suite with $((${#packages[@]} + 1)) packages and our own (takes some minutes)"
-	mmdebstrap --quiet --variant=apt --include="linux-image-$kernel,$(IFS=, && echo "${packages[*]}")" \
+	# Our own packages are a mirror too.
+	(cd "$work/debs" && dpkg-scanpackages --multiversion . 2>/dev/null >Packages)
+	list+=("deb [trusted=yes] copy:$work/debs ./")
+	say "installing $suite with ${#packages[@]} packages and our own (takes some minutes)"
+	mmdebstrap --quiet --variant=apt --include="sill,sill-hypervisor,sill-module-$kernel,$(IFS=, && echo "${packages[*]}")" \
 		--aptopt='APT::Install-Recommends "false"' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-		--customize-hook='mkdir "$1/tmp/debs"' \
-		--customize-hook="copy-in ${debs[*]} /tmp/debs" \
-		--customize-hook='chroot "$1" sh -c "apt-get -q -y install --no-install-recommends /tmp/debs/*.deb && rm -r /tmp/debs"' \
 		--customize-hook="tar -C '$here/root' --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C \"\$1\" -x" \
 		--customize-hook="tar -C '$here/initramfs' --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C \"\$1/etc/initramfs-tools\" -x" \
 		--customize-hook="$here/customize.sh \"\$1\" $kernel" \

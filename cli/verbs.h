@@ -29,7 +29,10 @@
 	X(convert) \
 	X(pack) \
 	X(trace_export) \
-	X(trace_import)
+	X(trace_import) \
+	X(host_status) \
+	X(host_screen) \
+	X(host_confirm)
 /* clang-format on */
 
 #define X(verb) extern const struct cli_verb verb_##verb;

@@ -13,6 +13,7 @@ declare -A may=(
 	[disk]="disk disk/source disk/format disk/near util base"
 	[disk/serve]="disk/serve disk disk/source disk/format disk/near util base"
 	[machine]="machine disk disk/serve disk/source disk/format disk/near util base"
+	[host]="host machine util base include/sill"
 	[library/guest]="library/guest util base"
 	[library]="library library/guest disk disk/source disk/format disk/near util base"
 	[hypervisor/core]="hypervisor/core base include/sill"
@@ -21,7 +22,7 @@ declare -A may=(
 	[module]="module module/emulate module/irqchip base include/sill"
 	[module/emulate]="module/emulate module base include/sill"
 	[module/irqchip]="module/irqchip module base include/sill"
-	[cli]="cli library library/guest machine disk disk/serve disk/source disk/format disk/near util base include/sill"
+	[cli]="cli library library/guest host machine disk disk/serve disk/source disk/format disk/near util base include/sill"
 )
 n=0
 check() { # check FOLDER: one test line

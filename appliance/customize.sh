@@ -14,8 +14,9 @@ rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/dbus/machine-id" "$root/var/lib/
 # Nobody logs in until a person has set the password of the maintenance shell.
 chroot "$root" passwd --quiet --lock root
 
-chroot "$root" systemctl --quiet enable systemd-networkd systemd-resolved systemd-timesyncd iwd sill-module sill-healthy
-chroot "$root" systemctl --quiet mask systemd-networkd-wait-online.service e2scrub_reap.service
+chroot "$root" systemctl --quiet enable systemd-networkd systemd-resolved systemd-timesyncd iwd sill-module sill-healthy \
+	sill-screen@tty1 sill-screen@ttyS0
+chroot "$root" systemctl --quiet mask getty@tty1.service serial-getty@ttyS0.service systemd-networkd-wait-online.service e2scrub_reap.service
 chroot "$root" systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer 2>/dev/null || true
 
 # Modules of devices that no session host has.

@@ -122,7 +122,8 @@ static void run_in(struct terminal *terminal, char *const argv[])
 }
 
 /* False: leave the screen. */
-static bool obey(struct terminal *terminal, const json_t *facts, char key, char *note, size_t room)
+static bool obey(struct terminal *terminal, const json_t *facts, const char *shell, char key,
+                 char *note, size_t room)
 {
 	const char *machine = screen_machine(facts, key);
 
@@ -133,9 +134,10 @@ static bool obey(struct terminal *terminal, const json_t *facts, char key, char 
 
 		run_in(terminal, argv);
 	} else if (key == 's') {
-		char *argv[] = { (char *)"login", (char *)"root", NULL };
+		char *own[] = { (char *)shell, NULL };
+		char *login[] = { (char *)"login", (char *)"root", NULL };
 
-		run_in(terminal, argv);
+		run_in(terminal, shell ? own : login);
 	} else if (key >= '1' && key <= '9') {
 		snprintf(note, room, "There is no machine %c.", key);
 	}
@@ -183,7 +185,8 @@ static int screen(const struct cli_call *call, struct error *err)
 			r = draw(facts, note, err);
 		if (r == 0 && poll(&keys, 1, LOOK_MS) > 0)
 			on = read(STDIN_FILENO, &key, 1) == 1 &&
-			     obey(&terminal, facts, key, note, sizeof(note));
+			     obey(&terminal, facts, cli_text(call, "shell", NULL), key, note,
+			          sizeof(note));
 	}
 	return_terminal(&terminal);
 	putchar('\n');
@@ -205,7 +208,11 @@ const struct cli_verb verb_host_screen = {
 	.options = { { .name = "boot-env",
 	               .type = CLI_FILE,
 	               .value = "FILE",
-	               .help = "The boot menu's environment block, when it can be read" } },
+	               .help = "The boot menu's environment block, when it can be read" },
+	             { .name = "shell",
+	               .type = CLI_FILE,
+	               .value = "PROGRAM",
+	               .help = "What the key s runs; login unless said" } },
 	.examples = { { "sill host screen", "Watch this computer" } },
 	.run = screen,
 };
@@ -231,12 +238,12 @@ const struct cli_verb verb_host_confirm = {
 	.summary = "Tell the boot menu of a Sill PC that this start was good",
 	.description =
 		"See whether this start of a Sill PC was good: the hypervisor is beneath and its "
-	        "module "
+		"module "
 		"loaded, unless the boot menu was told to do without or the processor has no "
-	        "AMD-V; and "
+		"AMD-V; and "
 		"the data partition can be written. Then the boot menu is told so; otherwise it "
 		"counts, and after two starts that were not confirmed it takes the previous "
-	        "version. "
+		"version. "
 		"The Sill PC does this by itself.",
 	.arguments = { { .name = "FILE",
 	                 .type = CLI_FILE,

@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 
 help:
 	@echo 'make run          build, make the sample machine, stream it from a web server, open its console'
+	@echo 'make image        the disk image of a Sill PC, build/sill-pc.img'
 	@echo 'make test         all tests, under 20 minutes (FULL=1: the wider matrix)'
 	@echo 'make bench        measure against peers; results in build/bench'
 	@echo 'make lint         warnings, clang-format, clang-tidy, cppcheck, man pages'
@@ -21,6 +22,10 @@ build:
 run: build
 	@build-aux/deps.sh run image far
 	@tests/run-sample.sh
+
+image: build
+	@build-aux/deps.sh build image pc-image
+	@appliance/build.sh build
 
 test:
 	@build-aux/deps.sh build run image far test
@@ -53,5 +58,5 @@ install: build
 clean:
 	rm -rf build/release build/asan build/fuzz build/lint
 
-.PHONY: help build run test bench lint fuzz conformance soak install clean
+.PHONY: help build run image test bench lint fuzz conformance soak install clean
 .DEFAULT_GOAL := help

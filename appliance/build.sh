@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the disk image of a Sill PC (docs/appliance.md).
 #
-#   build.sh OUTDIR      writes OUTDIR/sill-pc.img (sparse) and OUTDIR/slot/, what an upgrade would carry
+#   build.sh OUTDIR      writes OUTDIR/sill-pc.img (sparse), and OUTDIR/sill-pc.slot/ with what an upgrade would carry
 #
 # Everything comes from Debian packages and this checkout, and no step needs a loop device or a mount: mmdebstrap makes the
 # root, sqfstar packs it, mke2fs and mtools fill the small file systems, and sfdisk writes the table.
@@ -132,10 +132,10 @@ build_disk()
 	dd if="$work/root-slot" of="$disk" bs=1M seek=$((root_start / 2048)) conv=notrunc,sparse status=none
 }
 
-exec 9>"$out/.lock"
+exec 9>"$out/.sill-pc.lock"
 flock 9
 may_own_files
-work=$(mktemp -d "$out/work.XXXXXX")
+work=$(mktemp -d "$out/sill-pc.work.XXXXXX")
 trap 'as_root rm -rf "$work"' EXIT
 chmod 755 "$work"
 kernel=$(kernel_release)
@@ -147,7 +147,7 @@ say "packing the root"
 build_slot
 say "writing the disk"
 build_disk
-mkdir -p "$out/slot"
-mv "$work/boot-slot" "$work/root-slot" "$out/slot/"
+mkdir -p "$out/sill-pc.slot"
+mv "$work/boot-slot" "$work/root-slot" "$out/sill-pc.slot/"
 mv "$work/sill-pc.img" "$out/"
-say "made $out/sill-pc.img: $((total_mib)) MiB, root $(($(stat -c %s "$out/slot/root-slot") >> 20)) MiB with its hashes, boot $(du -sm "$work/boot-slot.d" | cut -f1) MiB"
+say "made $out/sill-pc.img: $((total_mib)) MiB, root $(($(stat -c %s "$out/sill-pc.slot/root-slot") >> 20)) MiB with its hashes, boot $(du -sm "$work/boot-slot.d" | cut -f1) MiB"

@@ -3,7 +3,7 @@
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need qemu-system-x86_64 qemu-img
 . "$SILL_SOURCE/tests/pc/pc.sh"
-image=$SILL_CACHE/pcimg/sill-pc.img
+image=$SILL_CACHE/sill-pc.img
 [ -s "$image" ] || skip_all "there is no image: make image"
 
 # switch_on NAME FIRMWARE DISK NET CPUS MEMORY [QEMU-ARGUMENT…]: with the disk $work/pc.qcow2.

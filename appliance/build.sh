@@ -4,7 +4,7 @@
 #   build.sh OUTDIR      writes OUTDIR/sill-pc.img (sparse), and OUTDIR/sill-pc.slot/ with what an upgrade would carry
 #
 # Everything comes from Debian packages and this checkout, and no step needs a loop device or a mount: mmdebstrap makes the
-# root, sqfstar packs it, mke2fs and mtools fill the small file systems, and sfdisk writes the table.
+# root, mksquashfs packs it, mke2fs and mtools fill the small file systems, and sfdisk writes the table.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 [ $# -eq 1 ] || { echo "usage: build.sh OUTDIR" >&2; exit 2; }
@@ -51,26 +51,56 @@ build_grub()
 	grub-mkimage -O x86_64-efi -p '/sill' -o "$work/bootx64.efi" "${modules[@]}" all_video efi_gop efi_uga
 }
 
-build_root()
+# Debian's part of the root, $out/sill-pc.base.tar: kept, since it changes only with Debian and the list above.
+build_base()
 {
-	local list=()
+	local base=$out/sill-pc.base list=() include recipe
 	mapfile -t list < <(mirrors)
-	# Our own packages are a mirror too.
-	(cd "$work/debs" && dpkg-scanpackages --multiversion . 2>/dev/null >Packages)
-	list+=("deb [trusted=yes] copy:$work/debs ./")
-	say "installing $suite with ${#packages[@]} packages and our own (takes some minutes)"
-	mmdebstrap --quiet --variant=apt --include="sill,sill-hypervisor,sill-module-$kernel,$(IFS=, && echo "${packages[*]}")" \
+	include=linux-image-$kernel,$(IFS=, && echo "${packages[*]}"),$(dpkg-deb -f "$work"/debs/sill_*.deb Depends |
+		sed 's/([^)]*)//g; s/ //g')
+	recipe=$(printf '%s\n' "$include" "${list[@]}" "$(declare -f build_base)" | sha256sum)
+	[ "$(cat "$base.recipe" 2>/dev/null)" != "$recipe" ] || return 0
+	say "installing $suite: $(tr , ' ' <<<"$include" | wc -w) packages and what they need (takes some minutes)"
+	rm -f "$base.recipe"
+	# The initrd is made once, when all is there.
+	INITRD=No mmdebstrap --quiet --variant=apt --include="$include" \
 		--aptopt='APT::Install-Recommends "false"' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-		--customize-hook="tar -C '$here/root' --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C \"\$1\" -x" \
-		--customize-hook="tar -C '$here/initramfs' --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C \"\$1/etc/initramfs-tools\" -x" \
-		--customize-hook="$here/customize.sh \"\$1\" $kernel" \
-		--customize-hook="copy-out /boot '$work'" \
-		--customize-hook='rm -r "$1"/boot/*' \
-		"$suite" "$work/root.tar" "${list[@]}" >"$work/mmdebstrap.log" 2>&1 || {
+		"$suite" "$work/base.tar" "${list[@]}" >"$work/mmdebstrap.log" 2>&1 || {
 		tail -n 30 "$work/mmdebstrap.log" >&2
 		say "mmdebstrap failed"
+		return 1
+	}
+	mv "$work/base.tar" "$base.tar"
+	echo "$recipe" >"$base.recipe"
+}
+
+# Debian's part with ours: $work/root.tar, and $work/boot/ with kernel and initrd.
+build_root()
+{
+	as_root unshare --mount bash -euo pipefail -c '
+		work=$1 here=$2 kernel=$3 base=$4
+		mkdir "$work/root"
+		tar -C "$work/root" --xattrs --xattrs-include="*" --numeric-owner --exclude="./dev/*" -xf "$base"
+		for folder in dev proc; do
+			mount --rbind "/$folder" "$work/root/$folder"
+		done
+		mkdir "$work/root/tmp/debs"
+		cp "$work"/debs/sill_*.deb "$work"/debs/sill-hypervisor_*.deb "$work"/debs/sill-module-*.deb "$work/root/tmp/debs/"
+		chroot "$work/root" sh -c "dpkg -i /tmp/debs/*.deb && rm -r /tmp/debs"
+		tar -C "$here/root" --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C "$work/root" -x
+		tar -C "$here/initramfs" --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C "$work/root/etc/initramfs-tools" -x
+		"$here/customize.sh" "$work/root" "$kernel"
+		umount -l "$work/root/dev" "$work/root/proc"
+		mv "$work/root/boot" "$work/boot"
+		mkdir "$work/root/boot"
+		tar -C "$work/root" --xattrs --xattrs-include="*" --numeric-owner --sort=name --mtime=@$SOURCE_DATE_EPOCH \
+			--one-file-system --exclude="./dev/*" -cf "$work/root.tar" .
+		rm -rf --one-file-system "$work/root"
+	' - "$work" "$here" "$kernel" "$out/sill-pc.base.tar" >"$work/root.log" 2>&1 || {
+		tail -n 30 "$work/root.log" >&2
+		say "the root could not be made"
 		return 1
 	}
 }
@@ -79,9 +109,8 @@ build_root()
 build_slot()
 {
 	local slot=$work/root-slot
-	# What is under /dev the kernel makes.
-	sqfstar -quiet -no-progress -comp zstd -Xcompression-level 19 -b 256K -mkfs-time "$SOURCE_DATE_EPOCH" \
-		"$slot" "dev/*" <"$work/root.tar"
+	mksquashfs - "$slot" -tar -quiet -no-progress -comp zstd -Xcompression-level 15 -b 256K \
+		-mkfs-time "$SOURCE_DATE_EPOCH" <"$work/root.tar" >/dev/null
 	truncate -s %4096 "$slot"
 	data=$(stat -c %s "$slot")
 	veritysetup format --hash-offset "$data" --data-block-size 4096 --data-blocks $((data / 4096)) \
@@ -142,6 +171,8 @@ kernel=$(kernel_release)
 "$here/packages.sh" "$work/debs" "$kernel"
 version=$(dpkg-deb -f "$work"/debs/sill_*.deb Version)
 build_grub
+build_base
+say "making the root"
 build_root
 say "packing the root"
 build_slot

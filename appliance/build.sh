@@ -109,8 +109,7 @@ build_root()
 build_slot()
 {
 	local slot=$work/root-slot
-	mksquashfs - "$slot" -tar -quiet -no-progress -comp zstd -Xcompression-level 15 -b 256K \
-		-mkfs-time "$SOURCE_DATE_EPOCH" <"$work/root.tar" >/dev/null
+	mksquashfs - "$slot" -tar -quiet -no-progress -comp zstd -Xcompression-level 15 -b 256K <"$work/root.tar" >/dev/null
 	truncate -s %4096 "$slot"
 	data=$(stat -c %s "$slot")
 	veritysetup format --hash-offset "$data" --data-block-size 4096 --data-blocks $((data / 4096)) \

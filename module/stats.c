@@ -4,6 +4,7 @@
  * api.rst, 4.133).  Every read makes the whole file anew, and gives a piece of it.
  */
 #include <linux/anon_inodes.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 
@@ -110,15 +111,21 @@ int stats_open(struct vm *vm, struct vcpu *vcpu)
 {
 	struct source source = { vm, vcpu };
 	struct source *kept = kmemdup(&source, sizeof(source), GFP_KERNEL_ACCOUNT);
-	int fd;
+	struct file *file = ERR_PTR(-ENOMEM);
+	int fd = get_unused_fd_flags(O_CLOEXEC);
 
-	if (!kept)
-		return -ENOMEM;
-	kref_get(&vm->references);
-	fd = anon_inode_getfd("kvm-stats", &stats_operations, kept, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
+	if (kept && fd >= 0)
+		file = anon_inode_getfile("kvm-stats", &stats_operations, kept, O_RDONLY);
+	if (IS_ERR(file)) {
 		kfree(kept);
-		vm_put(vm);
+		if (fd < 0)
+			return fd;
+		put_unused_fd(fd);
+		return PTR_ERR(file);
 	}
+	kref_get(&vm->references);
+	/* Such a file is otherwise a stream. */
+	file->f_mode |= FMODE_LSEEK | FMODE_PREAD;
+	fd_install(fd, file);
 	return fd;
 }

@@ -233,9 +233,12 @@ int key_save(const struct key *key, const char *dir, const char *name, const cha
 	int r = key_name_check(name, err);
 
 	if (r == 0)
-		r = make_dirs(dir, 0700, err);
+		r = make_dirs(dir, 0755, err);
 	if (r < 0)
 		return r;
+	/* What it stands in may be for everybody, but not this. */
+	if (chmod(dir, 0700) < 0)
+		return error_sys(err, errno, "%s", dir);
 	snprintf(path, sizeof(path), "%s/%s.pub", dir, name);
 	if (access(path, F_OK) == 0)
 		return error_sys(err, EEXIST, "%s", path);

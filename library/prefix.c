@@ -16,6 +16,9 @@ int prefix_check(const char *prefix, struct error *err)
 	if (!text_is_utf8(prefix))
 		return error_set(err, EINVAL, "'%.80s' is not UTF-8", prefix);
 	for (size_t i = 0; i < len; i++) {
+		/* Folders may be called so. */
+		if (prefix[i] == ' ' && prefix[0] == '/')
+			continue;
 		if ((unsigned char)prefix[i] <= ' ' || prefix[i] == 0x7f)
 			return error_set(err, EINVAL,
 			                 "'%.80s' is not the beginning of an image's name: it has "

@@ -73,7 +73,7 @@ TEST(what_is_no_prefix_is_refused)
 	most[PREFIX_MAX] = 'a';
 	most[PREFIX_MAX + 1] = '\0';
 	assert_int_equal(prefix_check(most, NULL), -EINVAL);
-	assert_int_equal(prefix_check("/Media/USB", NULL), 0);
+	assert_int_equal(prefix_check("/Media/USB Stick", NULL), 0);
 }
 
 TEST(all_tags_of_a_name_have_one_stem)

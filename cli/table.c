@@ -38,6 +38,7 @@ void cli_each_verb(FILE *out, void (*title)(FILE *out, const char *title),
 		[CLI_MACHINES] = "Machines",
 		[CLI_DISKS] = "Disks and images",
 		[CLI_TRACES] = "Boot traces",
+		[CLI_KEYS] = "Keys and trust",
 		[CLI_HOST] = "This computer",
 	};
 

@@ -30,6 +30,12 @@
 	X(pack) \
 	X(trace_export) \
 	X(trace_import) \
+	X(key_new) \
+	X(key_list) \
+	X(key_trust) \
+	X(key_distrust) \
+	X(key_forget) \
+	X(key_policy) \
 	X(host_status) \
 	X(host_screen) \
 	X(host_confirm)

@@ -153,6 +153,16 @@ TEST(verbs_of_two_words_and_of_one_are_told_apart)
 	assert_null(cli_suggest("a-word-that-is-far-longer-than-any-verb-could-ever-be"));
 }
 
+/* A second word may stand by itself, as fish completes it. */
+static bool names_verb(const char *text, const char *name)
+{
+	const char *space = strchr(name, ' ');
+	char second[40];
+
+	snprintf(second, sizeof(second), " -a %s -d ", space ? space + 1 : name);
+	return strstr(text, name) || strstr(text, second);
+}
+
 TEST(all_documents_name_every_verb_and_option)
 {
 	static const char *const kinds[] = { "man", "bash", "zsh", "fish" };
@@ -166,7 +176,7 @@ TEST(all_documents_name_every_verb_and_option)
 		assert_int_equal(cli_generate(out, kinds[k], NULL), 0);
 		fclose(out);
 		for (size_t i = 0; i < cli_n_verbs; i++) {
-			if (!strstr(text, cli_verbs[i]->name))
+			if (!names_verb(text, cli_verbs[i]->name))
 				fail_msg("%s lacks %s", kinds[k], cli_verbs[i]->name);
 			for (const struct cli_option *o = cli_verbs[i]->options; o->name; o++) {
 				if (!strstr(text, o->name))

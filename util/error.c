@@ -2,6 +2,7 @@
 #define UTIL_ERROR_C
 #include "util/error.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,7 +55,7 @@ int error_prefix(struct error *err, const char *fmt, ...)
 	struct error old;
 
 	if (!err)
-		return 0;
+		return -EIO;
 	old = *err;
 	va_start(args, fmt);
 	error_vset(err, old.code, fmt, args);

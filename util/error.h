@@ -29,7 +29,10 @@ int error_vset(struct error *err, int code, const char *fmt, va_list args)
 int error_sys(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Put words and ": " in front of the sentence that is there; returns -err->code. */
+/*
+ * Put words and ": " in front of the sentence that is there; returns -err->code, or -EIO when nobody
+ * wants the sentence: a failure stays one.
+ */
 int error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The static analyzer does not look into error.c: it must know that these never return success. */

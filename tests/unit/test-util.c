@@ -92,6 +92,8 @@ TEST(an_error_sentence_is_cut_not_overrun)
 	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
 	assert_int_equal(error_set(&err, EIO, "no answer"), -EIO);
 	assert_int_equal(error_prefix(&err, "disk"), -EIO);
+	/* A failure that nobody wants to hear of is one all the same. */
+	assert_int_equal(error_prefix(NULL, "disk"), -EIO);
 	assert_string_equal(err.text, "disk: no answer");
 	assert_int_equal(error_set(NULL, EIO, "nobody listens"), -EIO);
 }

@@ -19,6 +19,10 @@
 
 #define OCI_MAX_DESCRIPTORS 16384u
 
+/* OCI's and docker's media types. */
+bool oci_is_manifest(const char *media_type);
+bool oci_is_index(const char *media_type);
+
 struct oci_descriptor {
 	char media_type[STORE_MEDIA_ROOM];
 	char artifact_type[STORE_MEDIA_ROOM]; /* "" when none */
@@ -26,6 +30,12 @@ struct oci_descriptor {
 	uint64_t size;       /* bytes */
 	json_t *annotations; /* text to text; NULL: none */
 };
+
+/* -EBADMSG without the object's name. */
+int oci_descriptor_parse(const json_t *object, struct oci_descriptor *ret, struct error *err);
+void oci_descriptor_free(struct oci_descriptor *descriptor);
+/* NULL for lack of memory, or text that is not UTF-8. */
+json_t *oci_descriptor_json(const struct oci_descriptor *descriptor);
 
 struct oci_manifest {
 	char artifact_type[STORE_MEDIA_ROOM]; /* of the manifest, or else the config's media type */
@@ -41,10 +51,15 @@ struct oci_manifest {
 int oci_manifest_parse(const char *text, size_t len, struct oci_manifest **ret, struct error *err);
 void oci_manifest_free(struct oci_manifest *manifest);
 DEFINE_CLEANUP(struct oci_manifest *, oci_manifest_free);
+/* The first layer with that digest, or NULL. */
+const struct oci_descriptor *oci_find_layer(const struct oci_manifest *manifest,
+                                            const char *digest);
 /* As bytes with media type and digest: members in a fixed order, the same input gives the same. */
 int oci_manifest_write(const struct oci_manifest *manifest, struct store_manifest *ret,
                        struct error *err);
 
+/* An image index as it stands, with a list "manifests" of at most 16,384 of anything. */
+int oci_index_load(const char *text, size_t len, json_t **ret, struct error *err);
 /* The descriptors of an image index (index.json, referrers); `each` may end it. */
 int oci_index_each(const char *text, size_t len,
                    int (*each)(void *arg, const struct oci_descriptor *descriptor,

@@ -104,6 +104,11 @@ struct store_ops {
 	int (*finish_upload)(struct store_upload *upload, struct error *err);
 	/* Let go of it, finished or not; what was sent may be gone on with later. */
 	void (*end_upload)(struct store_upload *upload);
+	/*
+	 * Until *ret_fd is closed, nothing that is found or brought is swept away (folder_sweep()).
+	 * Optional: registries look after themselves.
+	 */
+	int (*hold)(struct store *store, int *ret_fd, struct error *err);
 	void (*close)(struct store *store);
 };
 
@@ -133,9 +138,17 @@ int registry_ping(struct store *store, struct error *err);
 int folder_open(const char *path, struct store **ret, struct error *err);
 /* Make one, in a folder that is empty or missing; one that is a library already is left alone. */
 int folder_create(const char *path, struct error *err);
+/*
+ * Remove what no manifest of the folder names: *ret_bytes of blobs, and uploads that nobody has
+ * touched for a week.  -EBUSY while something is being copied into it: later is early enough.
+ */
+int folder_sweep(struct store *store, uint64_t *ret_bytes, struct error *err);
 
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store *, store_close);
+
+/* See store_ops.hold; -1 and 0 where there is nothing to hold. */
+int store_hold(struct store *store, int *ret_fd, struct error *err);
 
 /* Bounded, and its digest computed; compared when `which` is a digest. */
 int store_get_manifest(struct store *store, const char *name, const char *which,

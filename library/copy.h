@@ -15,11 +15,11 @@ struct copy_options {
 	bool any_kind;          /* not only machines: mirror takes what is there */
 	const char *mount_from; /* a name of the destination that may have some; NULL: none */
 	/*
-	 * Bytes that are at the destination, of all; `sent` of them came over now.  Called from
-	 * the caller's thread.  False: stop with -EINTR.
+	 * Bytes that are at the destination, of all.  Called from the caller's thread, some ten
+	 * times a second.  False: stop with -EINTR.
 	 */
 	bool (*progress)(void *arg, uint64_t done, uint64_t total);
-	/* Where a pause before another try comes from; NULL: clock_nanosleep(). */
+	/* For tests: how to pause before another try, from any thread.  NULL: wait. */
 	void (*pause)(void *arg, uint32_t ms);
 	void *arg;
 };
@@ -31,6 +31,10 @@ struct copy_result {
 };
 
 /*
+ * -EMEDIUMTYPE for what is no machine, -EBADMSG for an image that is not whole or whose source
+ * delivers other bytes, -EROFS, -ENOSPC, and what stores say.  After any of them what was brought
+ * stays, and the next copy goes on there.
+ *
  * Copy `manifest` of from/from_name, and what refers to it, to to/to_name under `tag` (NULL: under
  * its digest alone).  What is there is not sent again.
  */

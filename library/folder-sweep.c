@@ -105,13 +105,10 @@ static bool is_stale_upload(const struct sweep *sweep, const char *name, const s
 	return strlen(name) != 64 || st->st_mtime < sweep->now - OLD_SECONDS;
 }
 
-static bool is_half_index(const struct sweep *sweep __attribute__((unused)), const char *name,
-                          const struct stat *st __attribute__((unused)))
+static bool is_half_file(const struct sweep *sweep __attribute__((unused)), const char *name,
+                         const struct stat *st __attribute__((unused)))
 {
-	size_t len = strlen(name);
-
-	return strncmp(name, FOLDER_INDEX ".", strlen(FOLDER_INDEX ".")) == 0 && len > 4 &&
-	       strcmp(name + len - 4, ".new") == 0;
+	return folder_is_half(name);
 }
 
 static int sweep_dir(struct sweep *sweep, const char *path, sweep_judge *judge, struct error *err)
@@ -153,7 +150,7 @@ static int sweep_locked(struct sweep *sweep, struct error *err)
 		r = sweep_dir(sweep, FOLDER_BLOBS, is_unnamed_blob, err);
 	if (r == 0)
 		r = sweep_dir(sweep, FOLDER_UPLOADS, is_stale_upload, err);
-	return r < 0 ? r : sweep_dir(sweep, ".", is_half_index, err);
+	return r < 0 ? r : sweep_dir(sweep, ".", is_half_file, err);
 }
 
 int folder_sweep(struct store *store, uint64_t *ret_bytes, struct error *err)

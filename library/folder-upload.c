@@ -239,7 +239,6 @@ static int check_sum(struct folder *folder, struct folder_upload *upload, struct
 {
 	char have[STORE_DIGEST_ROOM];
 	uint8_t raw[32];
-	size_t used = (size_t)snprintf(have, sizeof(have), "sha256:");
 
 	if (upload->off != upload->size)
 		return error_set(err, EBADMSG, "%s: %s ended after %llu of %llu bytes",
@@ -247,8 +246,7 @@ static int check_sum(struct folder *folder, struct folder_upload *upload, struct
 		                 (unsigned long long)upload->off, (unsigned long long)upload->size);
 	if (EVP_DigestFinal_ex(upload->sum, raw, NULL) != 1)
 		return error_sys(err, ENOMEM, "%s", folder->store.name);
-	for (size_t i = 0; i < sizeof(raw); i++)
-		used += (size_t)snprintf(have + used, sizeof(have) - used, "%02x", raw[i]);
+	oci_digest_text(raw, have);
 	if (strcmp(have, upload->digest) == 0)
 		return 0;
 	forget(folder, upload);

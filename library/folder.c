@@ -108,43 +108,13 @@ static int blob_place(struct store *store, const char *name __attribute__((unuse
 	return 0;
 }
 
-/* What an entry of index.json did not say: the manifest itself may. */
-static void guess_media_type(struct store_manifest *manifest)
-{
-	json_t *root = json_loadb(manifest->bytes, manifest->len, 0, NULL);
-	const char *said = json_string_value(json_object_get(root, "mediaType"));
-
-	if (!said)
-		said = json_object_get(root, "manifests") ? OCI_INDEX : OCI_MANIFEST;
-	snprintf(manifest->media_type, sizeof(manifest->media_type), "%s", said);
-	json_decref(root);
-}
-
 static int get_manifest(struct store *store, const char *name, const char *which,
                         struct store_manifest *ret, struct error *err)
 {
-	struct folder *folder = to_folder(store);
 	cleanup(layout_free) struct layout layout = { 0 };
-	struct store_manifest manifest = { 0 };
-	const struct layout_entry *entry;
-	int r = folder_load(folder, &layout, err);
+	int r = folder_load(to_folder(store), &layout, err);
 
-	if (r < 0)
-		return r;
-	entry = layout_find(&layout, name, which);
-	if (!entry && !reference_digest_valid(which))
-		return error_set(err, ENOENT, "%s: has no image %s:%s", store->name, name, which);
-	r = store_get_blob(store, name, entry ? entry->manifest.digest : which, STORE_MAX_MANIFEST,
-	                   &manifest.bytes, &manifest.len, err);
-	if (r < 0)
-		return r;
-	memcpy(manifest.digest, entry ? entry->manifest.digest : which, STORE_DIGEST_ROOM);
-	if (entry)
-		memcpy(manifest.media_type, entry->manifest.media_type, STORE_MEDIA_ROOM);
-	else
-		guess_media_type(&manifest);
-	*ret = manifest;
-	return 0;
+	return r < 0 ? r : layout_get_manifest(&layout, store, name, which, ret, err);
 }
 
 static int names(struct store *store, store_item *item, void *arg, struct error *err)
@@ -249,6 +219,20 @@ int folder_open(const char *path, struct store **ret, struct error *err)
 	return r;
 }
 
+/* Files that are replaced as a whole are written under such a name first: replace_file(). */
+bool folder_is_half(const char *name)
+{
+	static const char *const files[] = { FOLDER_INDEX ".", FOLDER_MARK ".", "catalogue.json." };
+	size_t len = strlen(name);
+
+	if (len < 4 || strcmp(name + len - 4, ".new") != 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (strncmp(name, files[i], strlen(files[i])) == 0)
+			return true;
+	return false;
+}
+
 /* May a library begin here?  Only where nobody has anything, or a library was begun. */
 static int check_empty(int fd, const char *path, struct error *err)
 {
@@ -266,7 +250,7 @@ static int check_empty(int fd, const char *path, struct error *err)
 		return r;
 	}
 	for (struct dirent *it; r == 0 && (it = readdir(dir)) != NULL;) {
-		bool fine = it->d_name[0] == '.';
+		bool fine = it->d_name[0] == '.' || folder_is_half(it->d_name);
 
 		for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 			fine |= strcmp(it->d_name, ours[i]) == 0;

@@ -46,6 +46,8 @@ static inline const char *digest_digits(const char *digest)
 int folder_load(struct folder *folder, struct layout *ret, struct error *err);
 /* -ENOENT without a sentence when it is not there. */
 int folder_blob_size(struct folder *folder, const char *digest, uint64_t *ret, struct error *err);
+/* Is it what a replacement of one of the folder's files left, which was cut short? */
+bool folder_is_half(const char *name);
 
 /* folder-write.c */
 int folder_lock(struct folder *folder, int *ret_fd, struct error *err);

@@ -190,14 +190,33 @@ static int append(struct layout *layout, const char *name, const char *tag,
 	return changed(layout, r, err);
 }
 
+/* Has the tag, in all spellings, that manifest and no other?  Without a tag: is it there? */
+static bool is_put(const struct layout *layout, const char *name, const char *tag,
+                   const char *digest)
+{
+	size_t right = 0, wrong = 0;
+
+	for (size_t i = 0; i < layout->n; i++) {
+		const struct layout_entry *entry = &layout->entries[i];
+
+		if (tag && !has_tag(entry, name, tag))
+			continue;
+		if (has_digest(entry, digest))
+			right++;
+		else
+			wrong++;
+	}
+	return right > 0 && (!tag || wrong == 0);
+}
+
 int layout_put(struct layout *layout, const char *name, const char *tag,
                const struct oci_descriptor *manifest, bool *ret_changed, struct error *err)
 {
-	const struct layout_entry *known = layout_find(layout, name, tag ? tag : manifest->digest);
 	json_t *manifests = json_object_get(layout->root, "manifests");
+	const struct layout_entry *known;
 	int r;
 
-	*ret_changed = !known || !has_digest(known, manifest->digest);
+	*ret_changed = !is_put(layout, name, tag, manifest->digest);
 	if (!*ret_changed)
 		return 0;
 	/* Whatever has the tag, in whichever spelling, has it no more. */
@@ -307,7 +326,7 @@ static int refers(struct store *store, const char *name, const struct layout_ent
 	int r;
 
 	if (!oci_is_manifest(entry->manifest.media_type) ||
-	    (said[0] && artifact_type[0] && strcmp(said, artifact_type) != 0))
+	    (said[0] && artifact_type && artifact_type[0] && strcmp(said, artifact_type) != 0))
 		return 0;
 	r = store_get_manifest(store, name, entry->manifest.digest, &bytes, err);
 	if (r == 0)
@@ -315,7 +334,8 @@ static int refers(struct store *store, const char *name, const struct layout_ent
 	if (r < 0)
 		return r == -ENOENT || r == -EBADMSG ? 0 : r;
 	return manifest->has_subject && strcmp(manifest->subject.digest, digest) == 0 &&
-	       (!artifact_type[0] || strcmp(manifest->artifact_type, artifact_type) == 0);
+	       (!artifact_type || !artifact_type[0] ||
+	        strcmp(manifest->artifact_type, artifact_type) == 0);
 }
 
 int layout_referrers(const struct layout *layout, struct store *store, const char *name,
@@ -331,5 +351,40 @@ int layout_referrers(const struct layout *layout, struct store *store, const cha
 		if (r != 0)
 			return r;
 	}
+	return 0;
+}
+
+/* What an entry of index.json did not say: the manifest itself may. */
+static void guess_media_type(struct store_manifest *manifest)
+{
+	json_t *root = json_loadb(manifest->bytes, manifest->len, 0, NULL);
+	const char *said = json_string_value(json_object_get(root, "mediaType"));
+
+	if (!said)
+		said = json_object_get(root, "manifests") ? OCI_INDEX : OCI_MANIFEST;
+	snprintf(manifest->media_type, sizeof(manifest->media_type), "%s", said);
+	json_decref(root);
+}
+
+int layout_get_manifest(const struct layout *layout, struct store *store, const char *name,
+                        const char *which, struct store_manifest *ret, struct error *err)
+{
+	const struct layout_entry *entry = layout_find(layout, name, which);
+	struct store_manifest manifest = { 0 };
+	int r;
+
+	if (!entry && !reference_digest_valid(which))
+		return error_set(err, ENOENT, "%s: has no image %s:%s", store->name, name, which);
+	snprintf(manifest.digest, sizeof(manifest.digest), "%s",
+	         entry ? entry->manifest.digest : which);
+	r = store_get_blob(store, name, manifest.digest, STORE_MAX_MANIFEST, &manifest.bytes,
+	                   &manifest.len, err);
+	if (r < 0)
+		return r;
+	if (entry)
+		memcpy(manifest.media_type, entry->manifest.media_type, STORE_MEDIA_ROOM);
+	else
+		guess_media_type(&manifest);
+	*ret = manifest;
 	return 0;
 }

@@ -63,6 +63,13 @@ int layout_put(struct layout *layout, const char *name, const char *tag,
  */
 int layout_remove(struct layout *layout, const char *name, const char *which, struct error *err);
 
+/*
+ * store_ops.get_manifest of a store that has such an index: by a tag, or by any digest, for lists of
+ * images name manifests that index.json does not.
+ */
+int layout_get_manifest(const struct layout *layout, struct store *store, const char *name,
+                        const char *which, struct store_manifest *ret, struct error *err);
+
 /* Sorted, each once. */
 int layout_names(const struct layout *layout, store_item *item, void *arg, struct error *err);
 int layout_tags(const struct layout *layout, const char *name, store_item *item, void *arg,

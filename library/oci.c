@@ -23,15 +23,21 @@
 #define DOCKER_MANIFEST      "application/vnd.docker.distribution.manifest.v2+json"
 #define DOCKER_INDEX         "application/vnd.docker.distribution.manifest.list.v2+json"
 
+void oci_digest_text(const uint8_t raw[32], char ret[STORE_DIGEST_ROOM])
+{
+	size_t used = (size_t)snprintf(ret, STORE_DIGEST_ROOM, "sha256:");
+
+	for (size_t i = 0; i < 32; i++)
+		used += (size_t)snprintf(ret + used, STORE_DIGEST_ROOM - used, "%02x", raw[i]);
+}
+
 void oci_digest(const void *data, size_t len, char ret[STORE_DIGEST_ROOM])
 {
 	uint8_t raw[32];
-	size_t used = (size_t)snprintf(ret, STORE_DIGEST_ROOM, "sha256:");
 
 	if (EVP_Digest(data, len, raw, NULL, EVP_sha256(), NULL) != 1)
 		abort();
-	for (size_t i = 0; i < sizeof(raw); i++)
-		used += (size_t)snprintf(ret + used, STORE_DIGEST_ROOM - used, "%02x", raw[i]);
+	oci_digest_text(raw, ret);
 }
 
 bool oci_is_manifest(const char *media_type)

@@ -69,7 +69,8 @@ int oci_index_each(const char *text, size_t len,
 /* An annotation's text, or NULL. */
 const char *oci_annotation(const json_t *annotations, const char *key);
 
-/* "sha256:…" of bytes. */
+/* "sha256:…" of 32 bytes that are one, and of any bytes. */
+void oci_digest_text(const uint8_t raw[32], char ret[STORE_DIGEST_ROOM]);
 void oci_digest(const void *data, size_t len, char ret[STORE_DIGEST_ROOM]);
 
 #endif

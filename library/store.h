@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A store: a place that has images under names and tags, and their blobs under digests.  What
- * implements it: a registry (registry.c), a folder (folder.c), a store in memory for tests.
+ * implements it: a registry (registry.c), a folder (folder.c), a folder that a web server shows
+ * (web.c), a store in memory for tests.
  *
  * Names, tags and digests in calls are well-formed (library/reference.h).  Digests are texts,
  * "sha256:" and 64 digits in small letters.
@@ -74,7 +75,7 @@ struct store_ops {
 	int (*names)(struct store *store, store_item *item, void *arg, struct error *err);
 	int (*tags)(struct store *store, const char *name, store_item *item, void *arg,
 	            struct error *err);
-	/* Digests of the manifests that refer to `digest` and have that artifactType. */
+	/* Digests of the manifests that refer to `digest` and have that artifactType; "": any. */
 	int (*referrers)(struct store *store, const char *name, const char *digest,
 	                 const char *artifact_type, store_item *item, void *arg, struct error *err);
 
@@ -92,7 +93,8 @@ struct store_ops {
 	                  const char *from, struct error *err);
 	/*
 	 * Begin, or go on with, sending a blob of `size` bytes.  *ret_off says how many of its
-	 * bytes are there already.  *ret is NULL when the blob is whole there.
+	 * bytes are there already.  *ret is NULL when the blob is whole there.  NULL as a function:
+	 * nothing can be written to this store.
 	 */
 	int (*begin_upload)(struct store *store, const char *name, const char *digest,
 	                    uint64_t size, struct store_upload **ret, uint64_t *ret_off,
@@ -100,7 +102,10 @@ struct store_ops {
 	/* The next bytes.  After an error: end_upload, and begin again tells how far it is. */
 	int (*write_upload)(struct store_upload *upload, const void *buf, size_t len,
 	                    struct error *err);
-	/* All bytes were written: verify, flush, and have it under its digest. */
+	/*
+	 * All bytes were written: verify, flush, and have it under its digest.  -EBADMSG: it is
+	 * another one, and none of it is gone on with.
+	 */
 	int (*finish_upload)(struct store_upload *upload, struct error *err);
 	/* Let go of it, finished or not; what was sent may be gone on with later. */
 	void (*end_upload)(struct store_upload *upload);
@@ -143,6 +148,13 @@ int folder_create(const char *path, struct error *err);
  * touched for a week.  -EBUSY while something is being copied into it: later is early enough.
  */
 int folder_sweep(struct store *store, uint64_t *ret_bytes, struct error *err);
+
+/*
+ * A folder that a web server shows, read-only: `url` is where its index.json is.  Contacts nothing
+ * yet.
+ */
+int web_open(const char *url, const struct store_options *options, struct store **ret,
+             struct error *err);
 
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store *, store_close);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "library/layout.h"
 #include "library/machine-image.h"
 #include "library/reference.h"
 
@@ -21,6 +22,49 @@ static int each(void *arg, const struct oci_descriptor *descriptor, struct error
 	(void)err;
 	expect_descriptor(descriptor);
 	return 0;
+}
+
+static int expect_item(void *arg, const char *text, struct error *err)
+{
+	(void)err;
+	if (arg ? !reference_tag_valid(text) : !reference_name_valid(text))
+		abort();
+	return 0;
+}
+
+/* A folder's index.json: what is put is found, what is removed is not, and it stays one. */
+static void try_layout(const char *text, size_t len)
+{
+	struct oci_descriptor manifest = { .media_type = OCI_MANIFEST, .size = 7 };
+	struct layout layout, again;
+	const struct layout_entry *entry;
+	struct error err;
+	size_t out_len;
+	bool changed;
+	char *out;
+
+	if (layout_parse(text, len, &layout, &err) < 0)
+		return;
+	oci_digest("", 0, manifest.digest);
+	layout_names(&layout, expect_item, NULL, &err);
+	layout_tags(&layout, "a", expect_item, &layout, &err);
+	for (int i = 0; i < 2; i++) {
+		if (layout_put(&layout, "a", i ? NULL : "b", &manifest, &changed, &err) < 0)
+			abort();
+		entry = layout_find(&layout, "a", i ? manifest.digest : "b");
+		if (!entry || strcmp(entry->manifest.digest, manifest.digest) != 0)
+			abort();
+	}
+	if (layout_write(&layout, &out, &out_len, &err) == 0) {
+		if (layout_parse(out, out_len, &again, &err) < 0 || again.n != layout.n)
+			abort();
+		layout_free(&again);
+		free(out);
+	}
+	if (layout_remove(&layout, "a", manifest.digest, &err) < 0 ||
+	    layout_find(&layout, "a", "b"))
+		abort();
+	layout_free(&layout);
 }
 
 /* What was read can be written, and what was written reads the same. */
@@ -76,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		break;
 	case 1:
 		oci_index_each(text, len - 1, each, NULL, &err);
+		try_layout(text, len - 1);
 		break;
 	default:
 		try_config(text, len - 1);

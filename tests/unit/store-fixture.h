@@ -67,19 +67,19 @@ static inline struct store *new_folder(const struct place *place)
 	return store;
 }
 
-static inline void place_path(const struct place *place, const char *name, char ret[256])
+static inline void place_path(const struct place *place, const char *name, char ret[320])
 {
-	snprintf(ret, 256, "%s/%s", place->path, name);
+	snprintf(ret, 320, "%s/%s", place->path, name);
 }
 
-static inline void blob_path(const struct place *place, const char *digest, char ret[256])
+static inline void blob_path(const struct place *place, const char *digest, char ret[320])
 {
-	snprintf(ret, 256, "%s/blobs/sha256/%s", place->path, digest + 7);
+	snprintf(ret, 320, "%s/blobs/sha256/%.64s", place->path, digest + 7);
 }
 
 static inline void write_text(const struct place *place, const char *name, const char *text)
 {
-	char path[256];
+	char path[320];
 	FILE *file;
 
 	place_path(place, name, path);

@@ -36,7 +36,7 @@ TEST(a_library_that_was_half_made_is_made_whole)
 {
 	struct place place = place_new();
 	struct store *store;
-	char path[256];
+	char path[320];
 
 	place_path(&place, "blobs", path);
 	assert_int_equal(mkdir(path, 0755), 0);
@@ -321,7 +321,7 @@ TEST(a_blob_of_another_size_is_replaced)
 {
 	struct place place = place_new();
 	struct store *store = new_folder(&place);
-	char digest[STORE_DIGEST_ROOM], path[256], *content;
+	char digest[STORE_DIGEST_ROOM], path[320], *content;
 
 	oci_digest("content", 7, digest);
 	ok(try_blob(store, "content", 7, digest, &err));
@@ -338,7 +338,7 @@ TEST(links_in_a_stranger_s_folder_are_not_followed)
 {
 	struct place place = place_new();
 	struct store *store = new_folder(&place);
-	char digest[STORE_DIGEST_ROOM], path[256];
+	char digest[STORE_DIGEST_ROOM], path[320];
 	uint64_t size;
 
 	oci_digest("content", 7, digest);
@@ -382,7 +382,7 @@ TEST(a_manifest_that_cannot_be_read_ends_a_sweep_before_anything_is_gone)
 	struct store *store = new_folder(&place);
 	struct store_manifest image = small_manifest(store, "one", NULL);
 	struct oci_descriptor loose = put_blob(store, "text/plain", "loose end", 9);
-	char path[256];
+	char path[320];
 	uint64_t bytes;
 
 	ok(store->ops->put_manifest(store, "debian", "12", &image, &err));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * VHDX and qcow2 files, written by QEMU's own tools.
+ * VHDX, qcow2 and VMDK files, written by QEMU's own tools.
  *
  * qemu-img makes an empty image under a passing name; qemu-nbd opens it, and what the common code
  * reads goes there over a private socket (libnbd starts and ends it).  A new image is zero
@@ -32,6 +32,7 @@ struct qemu_writer {
 	struct writer writer;
 	struct nbd_handle *nbd;
 	char *plain; /* what is to be compressed in the end; NULL: nothing is */
+	bool vmdk;   /* and becomes a VMDK */
 	char *passing;
 };
 
@@ -85,12 +86,15 @@ static int run_program(const char *const *words, struct error *err)
 
 static int compress(const struct qemu_writer *qemu, struct error *err)
 {
-	const char *const words[] = {
+	const char *const qcow2[] = {
 		"qemu-img",  "convert",     "-c", "-O", "qcow2", "-o", "compression_type=zstd",
 		qemu->plain, qemu->passing, NULL
 	};
+	const char *const vmdk[] = { "qemu-img",  "convert",     "-O",
+		                     "vmdk",      "-o",          "subformat=streamOptimized",
+		                     qemu->plain, qemu->passing, NULL };
 
-	return run_program(words, err);
+	return run_program(qemu->vmdk ? vmdk : qcow2, err);
 }
 
 static int qemu_finish(struct writer *writer, uint64_t *ret_size, struct error *err)
@@ -142,7 +146,7 @@ static int create_image(const char *path, const char *format, const char *subfor
 	return run_program(words, err);
 }
 
-static int open_writer(struct output *out, const char *path, const char *subformat,
+static int open_writer(struct output *out, const char *path, const char *subformat, bool vmdk,
                        const struct convert_options *options, uint64_t size, struct writer **ret,
                        struct error *err)
 {
@@ -160,6 +164,7 @@ static int open_writer(struct output *out, const char *path, const char *subform
 		return error_set(err, ENOMEM, "%s: no memory to write it", output_path(out));
 	qemu->writer = (struct writer){ .ops = &qemu_writer_ops, .out = out, .size = size };
 	writer = &qemu->writer;
+	qemu->vmdk = vmdk;
 	if (options->compress) {
 		qemu->passing = strdup(path);
 		if (!qemu->passing || asprintf(&qemu->plain, "%s-plain", path) < 0)
@@ -177,9 +182,9 @@ static int open_writer(struct output *out, const char *path, const char *subform
 	return 0;
 }
 
-int qemu_image_convert(struct image *image, const char *path, const char *subformat,
-                       const struct convert_options *options, struct convert_result *ret,
-                       struct error *err)
+static int convert(struct image *image, const char *path, const char *subformat, bool vmdk,
+                   const struct convert_options *options, struct convert_result *ret,
+                   struct error *err)
 {
 	cleanup(output_close) struct output *out = NULL;
 	cleanup(writer_close) struct writer *writer = NULL;
@@ -190,6 +195,24 @@ int qemu_image_convert(struct image *image, const char *path, const char *subfor
 	if (r == 0)
 		r = output_passing_path(out, &passing, err);
 	if (r == 0)
-		r = open_writer(out, passing, subformat, options, image->size, &writer, err);
+		r = open_writer(out, passing, subformat, vmdk, options, image->size, &writer, err);
 	return r == 0 ? image_write_out(image, out, writer, options, ret, err) : r;
+}
+
+int qemu_image_convert(struct image *image, const char *path, const char *subformat,
+                       const struct convert_options *options, struct convert_result *ret,
+                       struct error *err)
+{
+	return convert(image, path, subformat, false, options, ret, err);
+}
+
+int qemu_vmdk_convert(struct image *image, const char *path, const struct convert_options *options,
+                      struct convert_result *ret, struct error *err)
+{
+	struct convert_options mine = *options;
+
+	/* qemu-nbd cannot write into the compressed kind, which is the one for exchange. */
+	mine.format = IMAGE_QCOW2;
+	mine.compress = true;
+	return convert(image, path, NULL, true, &mine, ret, err);
 }

@@ -14,4 +14,8 @@ int qemu_image_convert(struct image *image, const char *path, const char *subfor
                        const struct convert_options *options, struct convert_result *ret,
                        struct error *err);
 
+/* The same for a VMDK in one compressed file, as machines are exchanged (streamOptimized). */
+int qemu_vmdk_convert(struct image *image, const char *path, const struct convert_options *options,
+                      struct convert_result *ret, struct error *err);
+
 #endif

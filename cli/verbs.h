@@ -28,6 +28,9 @@
 	X(disk_verify) \
 	X(convert) \
 	X(pack) \
+	X(import) \
+	X(publish) \
+	X(export) \
 	X(trace_export) \
 	X(trace_import) \
 	X(key_new) \

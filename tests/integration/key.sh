@@ -6,7 +6,9 @@ need openssl jq socat
 export SILL_CONFIG=$work/config
 keys=$SILL_CONFIG/keys
 trust=$SILL_CONFIG/trust.json
+signature_do=$SILL_BUILD/tests/integration/signature-do
 crash=$SILL_BUILD/tests/integration/kill-at-step.so
+digest=sha256:$(printf x | sha256sum | cut -d' ' -f1)
 
 # complains STATUS WORDS COMMAND…: that exit status, and one sentence with these words.
 complains()
@@ -18,6 +20,20 @@ complains()
 	[ ! -s "$work/out" ] || fail "$*: printed $(cat "$work/out")"
 	[ "$(wc -l <"$work/err")" = 1 ] || fail "$*: said $(cat "$work/err")"
 	grep -qF -e "$words" "$work/err" || fail "$*: said $(cat "$work/err")"
+}
+
+# public NAME: its public key as PEM, made of the .pub line by hand.
+public()
+{
+	{
+		echo '-----BEGIN PUBLIC KEY-----'
+		{
+			printf '\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00'
+			cut -d' ' -f2 "$keys/$1.pub" | base64 -d
+		} | base64 -w0
+		echo
+		echo '-----END PUBLIC KEY-----'
+	} >"$work/$1.pem"
 }
 
 a_new_key_is_two_files_and_is_never_overwritten()
@@ -38,13 +54,36 @@ a_new_key_is_two_files_and_is_never_overwritten()
 	rm "$keys/mine.key"
 }
 
-a_key_that_openssl_made_is_taken()
+openssl_verifies_what_we_sign()
+{
+	sill key new signer >/dev/null
+	public signer
+	mkdir "$work/signed"
+	"$signature_do" make "$keys/signer.key" "$digest" 123 7 "$work/signed"
+	openssl pkeyutl -verify -rawin -pubin -inkey "$work/signer.pem" \
+		-sigfile "$work/signed/signature" -in "$work/signed/signed"
+	# Context, a zero byte, and the payload as it travels.
+	cmp <(printf 'sill image signature v1\0'; cat "$work/signed/payload") "$work/signed/signed"
+	[ "$(jq -r .layers[0].digest "$work/signed/manifest")" = \
+		"sha256:$(sha256sum <"$work/signed/payload" | cut -d' ' -f1)" ]
+	[ "$(jq -r .subject.digest "$work/signed/manifest")" = "$digest" ]
+	[ "$(jq -r .release "$work/signed/payload")" = 7 ]
+	[ "$("$signature_do" check "$work/signed/manifest" "$work/signed/payload" "$digest" 123)" = \
+		"$(jq -r .key "$work/signed/payload")" ]
+	complains 1 'of another manifest' "$signature_do" check "$work/signed/manifest" \
+		"$work/signed/payload" "$digest" 124
+}
+
+a_key_that_openssl_made_signs_as_openssl_does()
 {
 	openssl genpkey -algorithm ed25519 -out "$work/theirs.pem"
 	chmod 600 "$work/theirs.pem"
 	sill key new theirs --import "$work/theirs.pem" >/dev/null
-	cmp <(openssl pkey -in "$work/theirs.pem" -pubout -outform DER | tail -c 32) \
-		<(cut -d' ' -f2 "$keys/theirs.pub" | base64 -d)
+	mkdir "$work/theirs"
+	"$signature_do" make "$keys/theirs.key" "$digest" 123 7 "$work/theirs"
+	openssl pkeyutl -sign -rawin -inkey "$work/theirs.pem" -in "$work/theirs/signed" \
+		-out "$work/theirs/by-openssl"
+	cmp "$work/theirs/by-openssl" "$work/theirs/signature"
 	# Its public part is trusted as PEM, too.
 	openssl pkey -in "$work/theirs.pem" -pubout -out "$work/theirs.pub.pem"
 	[ "$(sill key trust "$work/theirs.pub.pem" --name theirs)" = \
@@ -124,7 +163,7 @@ what_is_trusted_is_listed_until_it_is_distrusted()
 	# A line does as well as a file, and the same key is the same key.
 	[ "$(sill key trust "$(cat "$keys/team.pub")" --for elsewhere.example)" = "$id" ]
 	[ "$(jq '.keys[0].for | length' "$trust")" = 3 ]
-	complains 1 'called team already' sill key trust "$keys/piped.pub" --name team
+	complains 1 'called team already' sill key trust "$keys/signer.pub" --name team
 	[ "$(sill key distrust "${id:0:19}")" = "$id" ]
 	[ "$(sill key list --json | jq -r '.[] | select(.kind == "distrusted").name')" = team ]
 	complains 1 "there is no key 'nobody'" sill key distrust nobody
@@ -194,8 +233,8 @@ bad_input_gets_one_sentence()
 	complains 1 'trust.json: key 1: "id"' sill key policy all none
 }
 
-run_tests a_new_key_is_two_files_and_is_never_overwritten \
-	a_key_that_openssl_made_is_taken a_passphrase_from_a_file_locks_a_key \
+run_tests a_new_key_is_two_files_and_is_never_overwritten openssl_verifies_what_we_sign \
+	a_key_that_openssl_made_signs_as_openssl_does a_passphrase_from_a_file_locks_a_key \
 	a_passphrase_is_typed_twice_and_never_shown \
 	what_is_trusted_is_listed_until_it_is_distrusted policies_are_set_shown_and_taken_away \
 	what_is_remembered_is_listed_and_forgotten death_at_any_step_leaves_the_old_trust_or_the_new \

@@ -61,7 +61,7 @@ struct cli_example {
 	const char *help;
 };
 
-enum cli_group { CLI_MACHINES, CLI_DISKS, CLI_TRACES, CLI_KEYS, CLI_HOST, CLI_GROUPS };
+enum cli_group { CLI_MACHINES, CLI_LIBRARY, CLI_DISKS, CLI_TRACES, CLI_KEYS, CLI_HOST, CLI_GROUPS };
 
 struct cli_call;
 

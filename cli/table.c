@@ -36,6 +36,7 @@ void cli_each_verb(FILE *out, void (*title)(FILE *out, const char *title),
 {
 	static const char *const titles[CLI_GROUPS] = {
 		[CLI_MACHINES] = "Machines",
+		[CLI_LIBRARY] = "Libraries of images",
 		[CLI_DISKS] = "Disks and images",
 		[CLI_TRACES] = "Boot traces",
 		[CLI_KEYS] = "Keys and trust",

@@ -21,6 +21,8 @@
 	X(console) \
 	X(delete) \
 	X(rename) \
+	X(login) \
+	X(logout) \
 	X(disk_info) \
 	X(disk_check) \
 	X(disk_serve) \

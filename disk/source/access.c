@@ -51,16 +51,19 @@ int access_new(const struct access_options *options, struct access **ret, struct
 	cleanup(access_free) struct access *access = calloc(1, sizeof(*access));
 	int r = 0;
 
-	if (!access)
+	if (!access) {
+		credentials_free(options->given);
 		return error_sys(err, ENOMEM, "credentials");
+	}
 	pthread_mutex_init(&access->lock, NULL);
 	pthread_cond_init(&access->changed, NULL);
 	access->stall_ms = options->stall_ms;
+	access->has_file = options->credentials_file || options->given;
+	access->credentials = options->given;
 	access->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
 	if (options->ca_file && !access->ca_file)
 		return error_sys(err, ENOMEM, "credentials");
-	access->has_file = options->credentials_file != NULL;
-	if (access->has_file)
+	if (options->credentials_file && !options->given)
 		r = credentials_load(options->credentials_file, &access->credentials, err);
 	if (r == 0)
 		*ret = take_ptr(access);
@@ -181,7 +184,7 @@ static int get_token(struct access *access, struct try *try, const struct creden
 		.deadline_ns = try->wait->deadline_ns,
 		.cancel = try->wait->cancel,
 	};
-	struct token token;
+	struct token token = { 0 };
 	int r = 0;
 
 	if (!access->exchange)

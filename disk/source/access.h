@@ -24,6 +24,7 @@ struct access;
 struct access_options {
 	const char *ca_file;
 	const char *credentials_file; /* NULL: docker's and podman's, when a server asks */
+	struct credentials *given; /* in place of any file; becomes the access's own.  NULL: none */
 	uint32_t stall_ms;
 };
 

@@ -110,7 +110,7 @@ int challenge_parse(const char *text, struct challenge *ret)
 
 	for (const char *at = text; *at;) {
 		struct challenge it = { .kind = CHALLENGE_BASIC };
-		const char *name = at = at + strspn(at, BLANKS ",");
+		const char *name = at + strspn(at, BLANKS ",");
 		size_t len = strspn(name, TCHARS);
 		bool bearer = len == 6 && strncasecmp(name, "bearer", 6) == 0, fine = true;
 

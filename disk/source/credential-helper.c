@@ -171,7 +171,7 @@ int credential_helper_get(const char *helper, const char *server, uint64_t deadl
 	uint64_t own = now_ns() + CREDENTIAL_HELPER_MS * NS_PER_MS;
 	int in = -1, status = 0, r;
 	size_t len = 0;
-	pid_t pid;
+	pid_t pid = -1;
 
 	snprintf(program, sizeof(program), "docker-credential-%s", helper);
 	text = malloc(ANSWER_MAX + 1);

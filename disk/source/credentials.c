@@ -304,6 +304,20 @@ int credentials_load(const char *path, struct credentials **ret, struct error *e
 	return r;
 }
 
+int credentials_of(const char *key, const char *user, const char *secret, struct credentials **ret,
+                   struct error *err)
+{
+	cleanup(credentials_free) struct credentials *creds = calloc(1, sizeof(*creds));
+	int r = creds ? docker_auth_of(key, user, secret, &creds->docker[0], err)
+	              : error_sys(err, ENOMEM, "%s", key);
+
+	if (r < 0)
+		return r;
+	creds->n_docker = 1;
+	*ret = take_ptr(creds);
+	return 0;
+}
+
 int credentials_load_default(struct credentials **ret, struct error *err)
 {
 	cleanup(credentials_free) struct credentials *creds = calloc(1, sizeof(*creds));

@@ -45,6 +45,9 @@ struct source_cancel;
  * somebody else.
  */
 int credentials_load(const char *path, struct credentials **ret, struct error *err);
+/* A user name and a password for one key as docker's files have it, that are in no file yet. */
+int credentials_of(const char *key, const char *user, const char *secret, struct credentials **ret,
+                   struct error *err);
 /*
  * Where docker and podman look, in podman's order: the first one that says something of a host
  * decides.  Files that are not there are left out; none at all is no error.

@@ -254,6 +254,21 @@ int docker_auth_parse(const char *text, size_t len, const char *name, struct doc
 	return r;
 }
 
+int docker_auth_of(const char *key, const char *user, const char *secret, struct docker_auth **ret,
+                   struct error *err)
+{
+	cleanup(docker_auth_free) struct docker_auth *auth = calloc(1, sizeof(*auth));
+	const struct credential who = { CREDENTIAL_BASIC, (char *)user, (char *)secret };
+	struct entry *entry;
+	int r = auth ? add(auth, key, key, &entry, err) : error_sys(err, ENOMEM, "%s", key);
+
+	if (r == 0 && credential_copy(&who, &entry->credential) < 0)
+		r = error_sys(err, ENOMEM, "%s", key);
+	if (r == 0)
+		*ret = take_ptr(auth);
+	return r;
+}
+
 bool docker_auth_has_secrets(const struct docker_auth *auth)
 {
 	for (size_t i = 0; i < auth->n; i++)

@@ -28,6 +28,10 @@ int docker_auth_parse(const char *text, size_t len, const char *name, struct doc
 void docker_auth_free(struct docker_auth *auth);
 DEFINE_CLEANUP(struct docker_auth *, docker_auth_free);
 
+/* One entry, of no file. */
+int docker_auth_of(const char *key, const char *user, const char *secret, struct docker_auth **ret,
+                   struct error *err);
+
 /* Is there anything in it that others must not see? */
 bool docker_auth_has_secrets(const struct docker_auth *auth);
 

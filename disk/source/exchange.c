@@ -293,7 +293,7 @@ static int transfer(struct exchange *exchange, CURL *easy, struct transfer *t)
 int exchange_do(struct exchange *exchange, const struct exchange_request *request,
                 struct exchange_answer *ret, struct error *err)
 {
-	struct error ignored;
+	struct error ignored = { 0 };
 	struct transfer t = { .request = request, .answer = ret, .err = err ? err : &ignored };
 	struct curl_slist *headers = NULL;
 	sigset_t pipe_signal, before;
@@ -332,10 +332,13 @@ int exchange_do(struct exchange *exchange, const struct exchange_request *reques
 bool exchange_header(const struct exchange_answer *answer, const char *name, char *out, size_t room)
 {
 	size_t n = strlen(name), used = 0;
-	const char *at = answer->headers, *end = at + answer->headers_len;
+	const char *end;
 
 	out[0] = '\0';
-	for (const char *line = at, *next; at && line < end; line = next) {
+	if (!answer->headers)
+		return false;
+	end = answer->headers + answer->headers_len;
+	for (const char *line = answer->headers, *next; line < end; line = next) {
 		const char *eol = memchr(line, '\n', (size_t)(end - line)), *value;
 		size_t len;
 

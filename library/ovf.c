@@ -154,6 +154,11 @@ static void start_disk(struct reader *reader, const char **attributes)
 	reader->n_disks++;
 }
 
+static void set_firmware(struct ovf *ovf, const char *name)
+{
+	snprintf(ovf->firmware, sizeof(ovf->firmware), "%s", name);
+}
+
 static void XMLCALL start(void *arg, const char *whole, const char **attributes)
 {
 	struct reader *reader = arg;
@@ -184,12 +189,12 @@ static void XMLCALL start(void *arg, const char *whole, const char **attributes)
 	} else if (reader->in_system && !strcmp(name, "Firmware")) {
 		/* VirtualBox */
 		if (!strncmp(attribute(attributes, "type"), "EFI", 3))
-			strcpy(reader->ovf->firmware, "uefi");
+			set_firmware(reader->ovf, "uefi");
 	} else if (reader->in_system && !strcmp(name, "Config") &&
 	           !strcmp(attribute(attributes, "key"), "firmware")) {
 		/* VMware */
-		strcpy(reader->ovf->firmware,
-		       !strcmp(attribute(attributes, "value"), "efi") ? "uefi" : "bios");
+		set_firmware(reader->ovf,
+		             !strcmp(attribute(attributes, "value"), "efi") ? "uefi" : "bios");
 	}
 }
 

@@ -136,7 +136,7 @@ static int remove_name(struct ext *ext, ext2_ino_t dir, const struct name *name,
 static int remove_folder(struct ext *ext, ext2_ino_t above, const struct name *name,
                          struct error *err)
 {
-	struct ext2_inode inode;
+	struct ext2_inode inode = { 0 };
 	int r = remove_name(ext, above, name, true, err);
 	errcode_t code;
 
@@ -260,7 +260,7 @@ static int visit_name(struct ext *ext, const struct place *place, const struct n
                       bool whole_tree, struct error *err)
 {
 	bool remove = ext->change && place->rule->way == IDENTITY_REMOVE;
-	struct ext2_inode inode;
+	struct ext2_inode inode = { 0 };
 	char path[PATH_MAX];
 	struct place below = *place;
 	int r = read_inode(ext, name->ino, &inode, err);

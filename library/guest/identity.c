@@ -180,7 +180,7 @@ static void find_mounts(struct search *search)
 	}
 	for (size_t i = 0; i < search->n; i++)
 		if (!search->volumes[i].mount[0])
-			strcpy(search->volumes[i].mount, "/");
+			memcpy(search->volumes[i].mount, "/", 2);
 }
 
 static int look_into(struct search *search, struct volume *volume, struct error *err)

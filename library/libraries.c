@@ -365,7 +365,7 @@ int libraries_remove(const char *name, struct error *err)
 		return r;
 	if (!*name || *name == '#')
 		return not_there(name, err);
-	less = calloc(1, strlen(text) + 2);
+	less = text ? calloc(1, strlen(text) + 2) : NULL;
 	if (!less)
 		return error_sys(err, ENOMEM, "%s", path);
 	for (const char *line = text; *line;) {

@@ -23,6 +23,16 @@
 	X(rename) \
 	X(login) \
 	X(logout) \
+	X(search) \
+	X(push) \
+	X(images) \
+	X(tag) \
+	X(rmi) \
+	X(library_list) \
+	X(library_add) \
+	X(library_remove) \
+	X(library_create) \
+	X(library_mirror) \
 	X(disk_info) \
 	X(disk_check) \
 	X(disk_serve) \

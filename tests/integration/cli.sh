@@ -106,6 +106,21 @@ what_is_written_wrongly_costs_one_sentence_and_status_2()
 		rename a
 		rename a B
 		rename a b c
+		search
+		search ''
+		search a b
+		push
+		push a b c
+		push a b.example/b@sha256:0000000000000000000000000000000000000000000000000000000000000000
+		images a
+		tag a
+		rmi
+		library nonsense
+		library add a
+		library remove
+		library create
+		library mirror a
+		library mirror a b --at-once 0
 		disk nonsense
 		disk info
 		disk check
@@ -185,6 +200,17 @@ what_fails_costs_one_sentence_and_status_1()
 		console nobody
 		delete --yes nobody
 		rename nobody somebody
+		push nothing /nonexistent#nothing
+		tag nothing else
+		rmi nothing
+		library add a nowhere
+		library add local /tmp
+		library add a /nonexistent
+		library remove a
+		library create /proc/a
+		library mirror nothing a
+		library mirror --all a b.example
+		search a --library none
 	END
 	[ "$(sill list --json)" = "[]" ]
 }

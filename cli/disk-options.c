@@ -48,7 +48,7 @@ static int add_source(json_t *list, const char *url, int priority, const char *d
 	return json_array_append_new(list, object) < 0 ? error_sys(err, ENOMEM, "%s", url) : 0;
 }
 
-/* `url` (NULL: none) and the values of an option, as the list that the field wants. */
+/* `url` (NULL: none) and the values of an option, behind what is there, as the field wants them. */
 static int add_places(const struct cli_call *call, json_t *disk, const char *field, const char *url,
                       const char *option, struct error *err)
 {
@@ -58,9 +58,12 @@ static int add_places(const struct cli_call *call, json_t *disk, const char *fie
 
 	if (r < 0 || places.n == 0)
 		return r;
-	list = json_array();
-	if (json_object_set_new(disk, field, list) < 0)
-		return error_sys(err, ENOMEM, "%s", field);
+	list = json_object_get(disk, field);
+	if (!list) {
+		list = json_array();
+		if (json_object_set_new(disk, field, list) < 0)
+			return error_sys(err, ENOMEM, "%s", field);
+	}
 	for (size_t i = 0; r == 0 && i < places.n; i++)
 		r = add_source(list, places.at[i].url, places.at[i].priority, places.at[i].digest,
 		               err);
@@ -123,15 +126,20 @@ int cli_disk_manners(const struct cli_call *call, json_t *disk, struct error *er
 	return r < 0 ? error_sys(err, ENOMEM, "disk") : 0;
 }
 
-int cli_disk_options(const struct cli_call *call, json_t **ret, struct error *err)
+int cli_disk_options(const struct cli_call *call, const json_t *places, json_t **ret,
+                     struct error *err)
 {
 	bool trace = cli_option(call->verb, "no-trace", strlen("no-trace")) &&
 	             !cli_given(call, "no-trace");
 	json_t *disk = json_pack("{s{sb sb}}", "trace", "record", trace, "replay", trace);
-	const char *format = cli_text(call, "format", NULL);
-	int r = disk ? add_places(call, disk, "sources", call->arguments[0], "source", err)
-	             : error_sys(err, ENOMEM, "disk");
+	const char *format = cli_text(call, "format", places ? "index" : NULL);
+	int r = disk ? 0 : error_sys(err, ENOMEM, "disk");
 
+	if (r == 0 && places && json_object_set_new(disk, "sources", json_deep_copy(places)) < 0)
+		r = error_sys(err, ENOMEM, "disk");
+	if (r == 0)
+		r = add_places(call, disk, "sources", places ? NULL : call->arguments[0], "source",
+		               err);
 	if (r == 0)
 		r = add_places(call, disk, "parent", NULL, "parent", err);
 	if (r == 0)

@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "cli/disk-options.h"
+#include "cli/library-machine.h"
 #include "util/text.h"
 
 static int ports_of(const struct cli_call *call, struct manifest *m, struct error *err)
@@ -41,10 +42,54 @@ static int free_name(const struct state *state, const char *image, char ret[MACH
 	return error_set(err, EEXIST, "there are too many machines named '%s': use --name", stem);
 }
 
+/* An image in a file: it is called as its first place is, a path made absolute. */
+static int take_file(const struct cli_call *call, struct manifest *m, struct error *err)
+{
+	const json_t *first;
+	int r = cli_disk_options(call, NULL, &m->disk, err);
+
+	if (r < 0)
+		return r;
+	first = json_array_get(json_object_get(m->disk, "sources"), 0);
+	m->image = strdup(json_string_value(json_object_get(first, "url")));
+	return m->image ? 0 : error_sys(err, ENOMEM, "machine");
+}
+
+/* An image of a library. */
+static int take_library_image(const struct cli_call *call, struct manifest *m,
+                              struct library_machine **ret, struct error *err)
+{
+	const char *text = call->arguments[0];
+	json_t *places = NULL;
+	int r;
+
+	if (cli_given(call, "format") || cli_given(call, "parent"))
+		return cli_usage(err,
+		                 "--format and --parent are for image files, and '%s' is an "
+		                 "image of a library",
+		                 text);
+	*ret = calloc(1, sizeof(**ret));
+	m->image = strdup(text);
+	if (!*ret || !m->image)
+		return error_sys(err, ENOMEM, "machine");
+	r = library_machine_find(call, text, *ret, err);
+	if (r == 0)
+		r = library_machine_settings(call, *ret, m, err);
+	if (r == 0)
+		r = library_machine_sources(*ret, &places, err);
+	if (r == 0)
+		r = cli_disk_options(call, places, &m->disk, err);
+	json_decref(places);
+	if (r == -ENOENT && !*(*ret)->ref.host && !(*ret)->ref.folder)
+		return error_set(err, ENOENT, "%s; and there is no such file", err->text);
+	return r;
+}
+
 int cli_create_machine(const struct cli_call *call, const struct state *state,
                        char ret_name[MACHINE_NAME_MAX + 1], struct error *err)
 {
 	cleanup(manifest_free) struct manifest *m = calloc(1, sizeof(*m));
+	cleanup(library_machine_free) struct library_machine *library = NULL;
 	const char *image = call->arguments[0], *name = cli_text(call, "name", NULL);
 	int r;
 
@@ -62,17 +107,22 @@ int cli_create_machine(const struct cli_call *call, const struct state *state,
 	m->accel = (enum accel)manifest_choice(accel_names, cli_text(call, "accel", "auto"));
 	m->ephemeral = cli_given(call, "ephemeral");
 	r = ports_of(call, m, err);
-	if (r == 0)
-		r = cli_disk_options(call, &m->disk, err);
+	if (r == 0 && reference_is_one(image))
+		r = take_library_image(call, m, &library, err);
+	else if (r == 0)
+		r = take_file(call, m, err);
 	if (r < 0)
 		return r;
-	m->image = strdup(json_string_value(
-		json_object_get(json_array_get(json_object_get(m->disk, "sources"), 0), "url")));
-	if (!m->image)
-		return error_sys(err, ENOMEM, "machine");
 	if (name)
 		snprintf(ret_name, MACHINE_NAME_MAX + 1, "%s", name);
 	else
-		r = free_name(state, image, ret_name, err);
-	return r < 0 ? r : machine_create(state, ret_name, m, err);
+		r = free_name(state, library ? library->stem : image, ret_name, err);
+	if (r == 0)
+		r = machine_create(state, ret_name, m, err);
+	if (r < 0 || !library)
+		return r;
+	r = library_machine_made(library, ret_name, err);
+	if (r < 0)
+		machine_delete(state, ret_name, NULL);
+	return r;
 }

@@ -5,6 +5,7 @@
 #ifndef CLI_MACHINE_OPTIONS_H
 #define CLI_MACHINE_OPTIONS_H
 
+#include "cli/judge.h"
 #include "cli/options.h"
 #include "machine/machine.h"
 #include "machine/name.h"
@@ -70,7 +71,7 @@
 		  .help = "While the machine starts for the first time, leave the link idle "      \
 		          "when it waits for nothing; without this it brings what may be read "    \
 		          "next" },                                                                \
-		OPTION_NO_READAHEAD, OPTION_FORMAT, OPTION_PARENT, OPTIONS_SOURCE
+		OPTION_NO_READAHEAD, OPTION_FORMAT, OPTION_PARENT, OPTIONS_SOURCE, OPTIONS_JUDGE
 
 /* "2G" and 2 in the help above. */
 #define MACHINE_DEFAULT_CPUS   2

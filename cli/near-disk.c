@@ -65,7 +65,7 @@ static int find_image(const struct cli_call *call, const struct state *state,
 {
 	cleanup(disk_spec_free) struct disk_spec *spec = NULL;
 	cleanup_free char *images = NULL;
-	int r = cli_disk_options(call, &near->spec, err);
+	int r = cli_disk_options(call, NULL, &near->spec, err);
 
 	if (r == 0 && json_object_set_new(near->spec, "version", json_integer(1)) < 0)
 		r = error_sys(err, ENOMEM, "%s", call->arguments[0]);

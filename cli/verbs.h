@@ -24,6 +24,7 @@
 	X(login) \
 	X(logout) \
 	X(search) \
+	X(pull) \
 	X(push) \
 	X(images) \
 	X(tag) \

@@ -109,6 +109,9 @@ what_is_written_wrongly_costs_one_sentence_and_status_2()
 		search
 		search ''
 		search a b
+		pull
+		pull a --at-once 0
+		run nothing --format raw
 		push
 		push a b c
 		push a b.example/b@sha256:0000000000000000000000000000000000000000000000000000000000000000
@@ -200,6 +203,11 @@ what_fails_costs_one_sentence_and_status_1()
 		console nobody
 		delete --yes nobody
 		rename nobody somebody
+		run nothing:1
+		run Nothing
+		run nothing --trust x
+		pull nothing
+		pull /nonexistent#nothing
 		push nothing /nonexistent#nothing
 		tag nothing else
 		rmi nothing

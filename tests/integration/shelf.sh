@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Libraries as a person sees them: added, searched, mirrored; their images listed, tagged, removed.
+# Libraries as a person sees them: found, searched, pulled, tagged, run from, mirrored, removed.
 # Folders here; registries are in library.sh.
 . "$SILL_SOURCE/tests/integration/lib.sh"
-need gcc objcopy jq
+need gcc objcopy qemu-system-x86_64 jq socat
 
 own=$SILL_STATE/library
 usb=$work/usb
@@ -88,6 +88,16 @@ said()
 	grep -qF -e "$1" "$work/said" || fail "said: $(cat "$work/said")"
 }
 
+# trusting PREFIX POLICY: what the person decided.
+trusting()
+{
+	mkdir -p "$SILL_CONFIG"
+	jq -n --arg prefix "$1" --arg policy "$2" \
+		'{ version: 1, keys: [], policies: { ($prefix): $policy }, pins: {} }' \
+		>"$SILL_CONFIG/trust.json"
+	chmod 600 "$SILL_CONFIG/trust.json"
+}
+
 # The tiny guest with some content behind it, a second release of it, and a library with both.
 prepare()
 {
@@ -102,6 +112,7 @@ prepare()
 	image "$usb" tiny:2 "$work/two.raw" '.release = 4' "$(cat "$work/index")" \
 		>"$work/two.digest"
 	image "$usb" team/other:latest "$work/one.raw" '.cpus = { minimum: 2, recommended: 2 }' >/dev/null
+	trusting "$usb" none
 }
 
 libraries_are_added_listed_and_removed()
@@ -163,41 +174,6 @@ one_library_that_fails_does_not_hide_the_others()
 	sill library remove second
 }
 
-of_a_second_release_only_what_is_new_is_brought()
-{
-	local other=$work/fresh sent
-	sill library create "$other"
-	sill library mirror usb/tiny:1 "$other" >/dev/null
-	sill library mirror usb/tiny:2 "$other" >"$work/out"
-	# The chunk that differs, pages, index, configuration and manifest.
-	sent=$(sed -n 's/.*, \([0-9.]*\) kB of them sent$/\1/p' "$work/out")
-	[ "${sent%.*}" -lt 150 ] || fail "$(cat "$work/out")"
-	cmp "$usb/blobs/sha256/$(cut -c8- "$work/two.digest")" \
-		"$other/blobs/sha256/$(cut -c8- "$work/two.digest")"
-	sill library mirror usb/tiny:2 "$other" >"$work/out"
-	grep -q ' 0 B of them sent' "$work/out"
-}
-
-a_library_is_mirrored_whole_and_what_is_broken_is_said()
-{
-	local all=$work/all status
-	sill library create "$all"
-	sill library mirror --all usb "$all" >/dev/null
-	sill library add all "$all"
-	[ "$(sill search tiny --library all --json | jq -r '.[].reference' | sort)" = "all/team/other
-all/tiny" ]
-	sill library remove all
-	rm "$all/blobs/sha256/$(cut -c8- "$work/one.digest")"
-	sill library create "$work/next"
-	status=0
-	sill library mirror --all "$all" "$work/next" >/dev/null 2>"$work/said" || status=$?
-	[ $status = 1 ]
-	said 'tiny:1'
-	said '1 image could not be copied'
-	refused sill library mirror --all "$usb" "$own"
-	said 'sill pull'
-}
-
 images_of_this_hosts_library_are_listed_tagged_pushed_and_removed()
 {
 	local there=$work/there
@@ -231,6 +207,177 @@ team/tiny:latest" ]
 	refused sill rmi mine
 }
 
+what_is_pulled_is_in_this_hosts_library()
+{
+	[ -z "$(sill images)" ]
+	sill pull usb/tiny:1 >"$work/out"
+	grep -qF "usb/tiny:1 $(cat "$work/one.digest"): " "$work/out"
+	[ "$(sill images --json | jq -r '.[] | "\(.image) \(.digest) \(.release) \(.title)"')" = \
+		"usb/tiny:1 $(cat "$work/one.digest") 3 A tiny guest" ]
+	refused sill pull "local/usb/tiny:1"
+	said 'has it already'
+	refused sill pull usb/none
+	refused sill pull "$usb#tiny:3"
+}
+
+an_image_is_pulled_by_its_digest_and_by_no_other()
+{
+	local none
+	none=sha256:$(printf '0%.0s' {1..64})
+	sill pull "$usb#tiny:2@$(cat "$work/two.digest")" >/dev/null
+	sill images --json | jq -e 'any(.image == "usb/tiny:2")' >/dev/null
+	refused sill pull "$usb#tiny@$none"
+}
+
+of_a_second_release_only_what_is_new_is_brought()
+{
+	local other=$work/fresh sent
+	sill library create "$other"
+	sill library mirror usb/tiny:1 "$other" >/dev/null
+	sill library mirror usb/tiny:2 "$other" >"$work/out"
+	# The chunk that differs, pages, index, configuration and manifest.
+	sent=$(sed -n 's/.*, \([0-9.]*\) kB of them sent$/\1/p' "$work/out")
+	[ "${sent%.*}" -lt 150 ] || fail "$(cat "$work/out")"
+	cmp "$usb/blobs/sha256/$(cut -c8- "$work/two.digest")" \
+		"$other/blobs/sha256/$(cut -c8- "$work/two.digest")"
+	sill library mirror usb/tiny:2 "$other" >"$work/out"
+	grep -q ' 0 B of them sent' "$work/out"
+}
+
+a_tag_names_what_another_one_named()
+{
+	sill tag usb/tiny:1 mine
+	sill tag usb/tiny:1 registry.example:5000/team/mine:x
+	[ "$(sill images --json | jq -r '.[].image' | sort)" = "mine:latest
+registry.example_5000/team/mine:x
+usb/tiny:1
+usb/tiny:2" ]
+	refused sill tag usb/none:1 other
+	refused sill tag mine Mine
+	said 'small letters only'
+	sill tag usb/tiny:2 mine
+	[ "$(sill images --json | jq -r '.[] | select(.image == "mine:latest").release')" = 4 ]
+	sill tag usb/tiny:1 mine
+}
+
+what_nobody_trusts_is_neither_pulled_nor_run()
+{
+	trusting "$usb" require
+	refused sill pull usb/tiny:1
+	refused sill create --name never usb/tiny:1
+	[ ! -e "$SILL_STATE/machines/never" ]
+	trusting "$usb" remember
+	refused sill create --name never usb/tiny:1
+	# What is in this host's library was judged when it came.
+	sill create --name judged mine >/dev/null
+	sill delete --yes judged
+	trusting "$usb" none
+}
+
+a_machine_is_made_as_its_image_says()
+{
+	sill create --name tiny --accel tcg usb/tiny:1 >/dev/null
+	[ "$(info tiny '"\(.cpus) \(.memory) \(.firmware) \(.image)"')" = \
+		"1 67108864 bios usb/tiny:1" ]
+	[ "$(info tiny '"\(.library_name)@\(.image_digest)"')" = \
+		"$usb#tiny@$(cat "$work/one.digest")" ]
+	sill info tiny | grep -F "$usb#tiny@$(cat "$work/one.digest")"
+	sill create --name more --accel tcg --cpus 1 --memory 96M usb/team/other 2>"$work/said"
+	said 'wants --cpus 2 at least'
+	[ "$(info more '"\(.cpus) \(.memory)"')" = "1 100663296" ]
+	[ "$(sill create usb/tiny:1)" = tiny-1 ]
+	sill delete --yes more tiny-1
+	refused sill create --format raw usb/tiny:1
+	said 'image of a library'
+}
+
+console_says()
+{
+	grep -qF "$2" "$SILL_STATE/machines/$1/console.log"
+}
+
+a_machine_runs_from_the_library_and_from_a_stick()
+{
+	sill start tiny
+	wait_for 60 console_says tiny "tiny guest" || fail "$(cat "$SILL_STATE"/machines/tiny/*.log)"
+	sill stop tiny
+	sill run --name stick --accel tcg -d "$usb#tiny:2" >/dev/null
+	wait_for 60 console_says stick "tiny guest"
+	sill stop stick
+	# The disk is what the image was made of.
+	sill convert "$own/blobs/sha256/$(jq -r '.disk.sources[0].url' \
+		"$SILL_STATE/machines/tiny/machine.json" | sed 's|.*/||')" "$work/back.raw"
+	cmp "$work/one.raw" "$work/back.raw"
+}
+
+what_was_pulled_is_read_here_before_anybody_is_asked()
+{
+	jq -r '.disk.sources[].url' "$SILL_STATE/machines/tiny/machine.json" >"$work/places"
+	[ "$(sed -n 1p "$work/places")" = "$own/blobs/sha256/$(sed 's|.*/||' "$work/places" |
+		head -1)" ]
+	grep -qF "$usb/blobs/sha256/" "$work/places"
+}
+
+an_image_that_a_machine_was_made_of_is_not_removed()
+{
+	sill rmi registry.example:5000/team/mine:x >/dev/null
+	sill rmi usb/tiny:1 >/dev/null
+	refused sill rmi mine
+	said "what the machine 'tiny' was made of"
+	sill images --json | jq -e 'any(.image == "mine:latest")' >/dev/null
+	sill rmi --force mine >/dev/null
+	[ "$(sill images --json | jq 'any(.image == "mine:latest")')" = false ]
+}
+
+what_is_removed_frees_what_no_other_image_has()
+{
+	local before after
+	sill delete --yes tiny stick
+	refused sill rmi none:1
+	sill pull usb/tiny:1 >/dev/null
+	before=$(find "$own/blobs" -type f | wc -l)
+	sill rmi usb/tiny:1 >/dev/null
+	after=$(find "$own/blobs" -type f | wc -l)
+	[ "$after" -lt "$before" ]
+	sill rmi usb/tiny:2 >/dev/null
+	[ -z "$(sill images)" ]
+	[ "$(find "$own/blobs" -type f | wc -l)" = 0 ]
+}
+
+a_library_is_mirrored_whole_and_what_is_broken_is_said()
+{
+	local all=$work/all status
+	sill library create "$all"
+	sill library mirror --all usb "$all" >/dev/null
+	sill library add all "$all"
+	[ "$(sill search tiny --library all --json | jq -r '.[].reference' | sort)" = "all/team/other
+all/tiny" ]
+	sill library remove all
+	rm "$all/blobs/sha256/$(cut -c8- "$work/one.digest")"
+	sill library create "$work/next"
+	status=0
+	sill library mirror --all "$all" "$work/next" >/dev/null 2>"$work/said" || status=$?
+	[ $status = 1 ]
+	said 'tiny:1'
+	said '1 image could not be copied'
+	refused sill library mirror --all "$usb" "$own"
+	said 'sill pull'
+}
+
+a_push_takes_an_image_to_another_folder()
+{
+	local there=$work/there
+	sill library create "$there"
+	sill pull usb/tiny:1 >/dev/null
+	sill push usb/tiny:1 "$there#team/tiny" >/dev/null
+	trusting "$there" none
+	[ "$(sill create --name pushed "$there#team/tiny:1")" = pushed ]
+	sill delete --yes pushed
+	refused sill push usb/tiny:1 mine
+	said 'say where it is to go'
+	refused sill push nothing:1 "$there#x"
+}
+
 prepare >"$work/prepared" 2>&1 || {
 	cat "$work/prepared"
 	exit 1
@@ -240,6 +387,16 @@ run_tests \
 	a_folder_is_searched_by_what_its_images_say \
 	a_catalogue_says_more_and_is_asked_instead \
 	one_library_that_fails_does_not_hide_the_others \
+	images_of_this_hosts_library_are_listed_tagged_pushed_and_removed \
+	what_is_pulled_is_in_this_hosts_library \
+	an_image_is_pulled_by_its_digest_and_by_no_other \
 	of_a_second_release_only_what_is_new_is_brought \
+	a_tag_names_what_another_one_named \
+	what_nobody_trusts_is_neither_pulled_nor_run \
+	a_machine_is_made_as_its_image_says \
+	a_machine_runs_from_the_library_and_from_a_stick \
+	what_was_pulled_is_read_here_before_anybody_is_asked \
+	an_image_that_a_machine_was_made_of_is_not_removed \
+	what_is_removed_frees_what_no_other_image_has \
 	a_library_is_mirrored_whole_and_what_is_broken_is_said \
-	images_of_this_hosts_library_are_listed_tagged_pushed_and_removed
+	a_push_takes_an_image_to_another_folder

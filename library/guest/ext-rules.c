@@ -95,6 +95,42 @@ static int read_inode(struct ext *ext, ext2_ino_t ino, struct ext2_inode *ret, s
 	return code ? ext_failed(ext, code, "a file in it", err) : 0;
 }
 
+struct unlinking {
+	const struct name *name;
+	bool done;
+};
+
+static int unlink_entry(ext2_ino_t dir __attribute__((unused)), int entry __attribute__((unused)),
+                        struct ext2_dir_entry *dirent, int offset __attribute__((unused)),
+                        int blocksize __attribute__((unused)), char *buf __attribute__((unused)),
+                        void *arg)
+{
+	struct unlinking *unlinking = arg;
+	size_t len = (size_t)ext2fs_dirent_name_len(dirent);
+
+	if (dirent->inode != unlinking->name->ino || len != strlen(unlinking->name->text) ||
+	    memcmp(dirent->name, unlinking->name->text, len) != 0)
+		return 0;
+	memset(dirent->name, 0, len);
+	ext2fs_dirent_set_name_len(dirent, 0);
+	ext2fs_dirent_set_file_type(dirent, 0);
+	dirent->inode = 0;
+	unlinking->done = true;
+	return DIRENT_CHANGED | DIRENT_ABORT;
+}
+
+/*
+ * Take an entry out of its folder.  ext2fs_unlink() would leave the name where the entry was, and
+ * names tell: that of a journal's folder is the machine's id.
+ */
+static errcode_t unlink_name(ext2_filsys fs, ext2_ino_t dir, const struct name *name)
+{
+	struct unlinking unlinking = { .name = name };
+	errcode_t code = ext2fs_dir_iterate2(fs, dir, 0, NULL, unlink_entry, &unlinking);
+
+	return code == 0 && !unlinking.done ? EXT2_ET_FILE_NOT_FOUND : code;
+}
+
 /* A name is gone; with the last one of a file, all of that. */
 static int remove_name(struct ext *ext, ext2_ino_t dir, const struct name *name, bool folder,
                        struct error *err)
@@ -106,7 +142,7 @@ static int remove_name(struct ext *ext, ext2_ino_t dir, const struct name *name,
 		uint8_t raw[1024];
 	} inode = { 0 };
 	int size = (int)min_u64(EXT2_INODE_SIZE(fs->super), sizeof(inode));
-	errcode_t code = ext2fs_unlink(fs, dir, name->text, name->ino, 0);
+	errcode_t code = unlink_name(fs, dir, name);
 
 	if (code == 0)
 		code = ext2fs_read_inode_full(fs, name->ino, &inode.small, size);

@@ -59,13 +59,13 @@ static const char *folder(void)
 static void make_tree(void)
 {
 	shell("rm -rf %1$s; mkdir -p %1$s/t/etc/ssh %1$s/t/var/lib/dhcp "
-	      "%1$s/t/var/log/journal/0123 "
+	      "%1$s/t/var/log/journal/SECRET0123 "
 	      "%1$s/t/home/anna/.ssh %1$s/t/root %1$s/t/var/lib/cloud/instances/i-1 "
 	      "%1$s/t/etc/NetworkManager/system-connections %1$s/t/var/lib/systemd; cd %1$s/t; "
 	      "echo SECRET-id >etc/machine-id; echo SECRET-key >etc/ssh/ssh_host_rsa_key; "
 	      "echo KEPT-config >etc/ssh/sshd_config; echo SECRET-lease >var/lib/dhcp/a.leases; "
 	      "seq -f SECRET-log%%g 9999 >var/log/syslog; "
-	      "seq -f SECRET-journal%%g 99999 >var/log/journal/0123/system.journal; "
+	      "seq -f SECRET-journal%%g 99999 >var/log/journal/SECRET0123/system.journal; "
 	      "echo SECRET-history >home/anna/.bash_history; echo KEPT-file >home/anna/file; "
 	      "echo SECRET-mine >home/anna/.ssh/id_ed25519; echo SECRET-root >root/.bash_history; "
 	      "echo SECRET-cloud >var/lib/cloud/instances/i-1/user-data; "
@@ -115,7 +115,7 @@ TEST(what_must_not_be_published_is_found_and_nothing_is_changed)
 	expect_said(&said, "machine id|the disk: /etc/machine-id\n");
 	expect_said(&said, "SSH host key|the disk: /etc/ssh/ssh_host_rsa_key\n");
 	expect_said(&said, "DHCP lease|the disk: /var/lib/dhcp/a.leases\n");
-	expect_said(&said, "journal|the disk: /var/log/journal/0123/system.journal\n");
+	expect_said(&said, "journal|the disk: /var/log/journal/SECRET0123/system.journal\n");
 	expect_said(&said, "log|the disk: /var/log/syslog\n");
 	expect_said(&said, "history of a shell|the disk: /home/anna/.bash_history\n");
 	expect_said(&said, "history of a shell|the disk: /root/.bash_history\n");

@@ -60,6 +60,7 @@ static bool passes(int code)
 {
 	switch (-code) {
 	case EAGAIN:
+	case EBUSY:
 	case ECONNABORTED:
 	case ECONNREFUSED:
 	case ECONNRESET:

@@ -232,47 +232,58 @@ static int follow(struct run *run, struct error *err)
 	}
 }
 
-static char *begin_url(struct http_client *client, const char *url)
+static bool is_plain(struct http_client *client)
 {
-	char *whole;
 	bool plain;
 
-	if (*url != '/')
-		return strdup(url);
 	pthread_mutex_lock(&client->lock);
 	plain = client->plain;
 	pthread_mutex_unlock(&client->lock);
+	return plain;
+}
+
+static char *begin_url(const struct http_client *client, bool plain, const char *url)
+{
+	char *whole;
+
+	if (*url != '/')
+		return strdup(url);
 	return asprintf(&whole, "%s://%s%s", plain ? "http" : "https", client->host, url) < 0
 	               ? NULL
 	               : whole;
 }
 
-/* Does a registry on this computer speak no TLS, and is it asked without from now on? */
-static bool settle(struct http_client *client, int r)
+/*
+ * Does a registry on this computer speak no TLS, and is it asked without from now on?  Several calls
+ * may find out at once: those that asked by https while another one settled it ask again, too.
+ */
+static bool settle(struct http_client *client, bool plain, int r)
 {
 	bool again;
 
 	pthread_mutex_lock(&client->lock);
-	again = !client->settled && r == -EPROTO;
-	if (again)
-		client->plain = true;
-	if (r == 0 || again)
+	if (!client->settled && r == -EPROTO)
+		client->plain = client->settled = true;
+	else if (r == 0)
 		client->settled = true;
+	again = r == -EPROTO && client->plain && !plain;
 	pthread_mutex_unlock(&client->lock);
 	return again;
 }
 
 static int from_the_start(struct run *run, struct error *err)
 {
+	bool plain;
 	int r;
 
 	do {
+		plain = is_plain(run->client);
 		free(run->url);
-		run->url = begin_url(run->client, run->call->url);
+		run->url = begin_url(run->client, plain, run->call->url);
 		if (!run->url)
 			return error_sys(err, ENOMEM, "HTTP");
 		r = follow(run, err);
-	} while (settle(run->client, r));
+	} while (settle(run->client, plain, r));
 	return r;
 }
 
@@ -352,7 +363,7 @@ int http_client_base(struct http_client *client, char **ret, struct error *err)
 	/* Refused in a language that is understood. */
 	if (r < 0 && r != -EACCES && r != -EBUSY)
 		return r;
-	*ret = begin_url(client, "/");
+	*ret = begin_url(client, is_plain(client), "/");
 	if (!*ret)
 		return error_sys(err, ENOMEM, "HTTP");
 	(*ret)[strlen(*ret) - 1] = '\0';

@@ -356,6 +356,8 @@ static void watch(struct copy *copy)
 		tell(copy);
 		next = now_ns() + TELL_NS;
 	}
+	/* Whoever wants to stop is asked before anything is named, however quick it went. */
+	tell(copy);
 	pthread_mutex_unlock(&copy->lock);
 }
 

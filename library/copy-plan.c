@@ -100,10 +100,10 @@ static int add_child(void *arg, const struct oci_descriptor *child, struct error
 		r = error_set(err, EBADMSG, "%s: the manifest %s of %s has %zu bytes, not %llu",
 		              plan->from->name, child->digest, plan->name, manifest.len,
 		              (unsigned long long)child->size);
-	if (r == 0)
-		memcpy(manifest.media_type, child->media_type, STORE_MEDIA_ROOM);
-	if (r == 0)
-		r = add_any(plan, &manifest, list->depth + 1, err);
+	if (r < 0)
+		return r;
+	memcpy(manifest.media_type, child->media_type, STORE_MEDIA_ROOM);
+	r = add_any(plan, &manifest, list->depth + 1, err);
 	/* Behind what it lists itself. */
 	return r < 0 ? r : add_manifest(plan, &plan->children, &manifest, err);
 }

@@ -38,7 +38,7 @@ struct copy {
 	size_t next;          /* blob that nobody has begun */
 	unsigned int running; /* threads */
 	bool stop;
-	uint64_t done, shown; /* bytes at the destination; that were told */
+	uint64_t done; /* bytes at the destination */
 	struct copy_result result;
 	int code; /* of the first that failed */
 	struct error err;

@@ -119,7 +119,7 @@ int folder_put_manifest(struct store *store, const char *name, const char *tag,
 	cleanup(layout_free) struct layout layout = { 0 };
 	struct oci_descriptor entry = { .size = manifest->len };
 	cleanup_close int lock = -1, held = -1;
-	bool changed;
+	bool changed = false;
 	int r;
 
 	memcpy(entry.media_type, manifest->media_type, STORE_MEDIA_ROOM);

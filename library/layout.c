@@ -331,7 +331,7 @@ static int refers(struct store *store, const char *name, const struct layout_ent
 	r = store_get_manifest(store, name, entry->manifest.digest, &bytes, err);
 	if (r == 0)
 		r = oci_manifest_parse(bytes.bytes, bytes.len, &manifest, err);
-	if (r < 0)
+	if (r < 0 || !manifest)
 		return r == -ENOENT || r == -EBADMSG ? 0 : r;
 	return manifest->has_subject && strcmp(manifest->subject.digest, digest) == 0 &&
 	       (!artifact_type || !artifact_type[0] ||

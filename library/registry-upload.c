@@ -267,7 +267,7 @@ int registry_begin_upload(struct store *store, const char *name, const char *dig
 		r = start(up, err);
 	if (r == 0) {
 		up->room = (size_t)min_u64(up->room, size ? size : 1);
-		up->piece = malloc(up->room);
+		up->piece = malloc(up->room + 1);
 		if (!up->piece)
 			r = error_sys(err, ENOMEM, "%s", name);
 	}

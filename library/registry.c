@@ -485,7 +485,7 @@ int registry_check_login(const char *host, const char *ca_file, bool plain_http,
 	struct http_client_options http = { .host = api_host(host),
 		                            .ca_file = ca_file,
 		                            .plain_http = plain_http };
-	struct store *store;
+	struct store *store = NULL;
 	char key[300];
 	int r;
 

@@ -62,8 +62,8 @@ static int send_blob(struct store *store, char **words, size_t stop, struct erro
 {
 	struct store_upload *upload = NULL;
 	cleanup_free char *data = NULL;
-	uint64_t off;
-	size_t len;
+	uint64_t off = 0;
+	size_t len = 0;
 	int r = read_file(AT_FDCWD, words[2], FILE_MAX, &data, &len, err);
 
 	if (r == 0)

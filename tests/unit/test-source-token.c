@@ -28,7 +28,7 @@ struct fixture {
 	struct web_server *server;
 	struct source *src;
 	struct error err;
-	char credentials[64];
+	char home[32], credentials[64];
 	uint8_t buf[SIZE];
 
 	/* With the server's lock. */
@@ -77,8 +77,12 @@ static void give_file(struct fixture *f, const struct web_request *request, stru
 		web_add_header(reply, "Location: %s\r\n", f->moved);
 		return;
 	}
-	if (range)
-		sscanf(range + 15, "%lu-%lu", &first, &last);
+	if (range) {
+		char *end;
+
+		first = strtoul(range + 15, &end, 10);
+		last = strtoul(end + 1, NULL, 10);
+	}
 	reply->status = 206;
 	web_add_header(reply, "ETag: \"one\"\r\nContent-Range: bytes %lu-%lu/%d\r\n", first, last,
 	               SIZE);
@@ -115,13 +119,13 @@ static void handle(void *arg, const struct web_request *request, struct web_repl
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	char home[] = "/tmp/test-token-XXXXXX";
 
+	snprintf(f->home, sizeof(f->home), "/tmp/test-token-XXXXXX");
 	for (size_t i = 0; i < SIZE; i++)
 		file[i] = (uint8_t)(i * 31 + i / 256);
 	/* Nobody's own files have a part in this. */
-	assert_non_null(mkdtemp(home));
-	setenv("HOME", home, 1);
+	assert_non_null(mkdtemp(f->home));
+	setenv("HOME", f->home, 1);
 	unsetenv("XDG_CONFIG_HOME");
 	unsetenv("XDG_RUNTIME_DIR");
 	unsetenv("REGISTRY_AUTH_FILE");
@@ -140,7 +144,7 @@ static int teardown(void **state)
 	web_server_stop(f->server);
 	if (f->credentials[0])
 		unlink(f->credentials);
-	rmdir(getenv("HOME"));
+	rmdir(f->home);
 	free(f);
 	return 0;
 }
@@ -154,7 +158,7 @@ static void write_credentials(struct fixture *f, const char *text)
 	const char *at = strstr(text, "%s");
 	FILE *out;
 
-	snprintf(f->credentials, sizeof(f->credentials), "%s.json", getenv("HOME"));
+	snprintf(f->credentials, sizeof(f->credentials), "%s.json", f->home);
 	out = fopen(f->credentials, "w");
 	assert_non_null(out);
 	fchmod(fileno(out), 0600);

@@ -25,7 +25,7 @@ static const char closing[] =
 	"# ENVIRONMENT\n\n"
 	"*SILL\\_CONFIG*\n"
 	"\tThe configuration directory, in place of /etc/sill (root) or "
-        "$XDG\\_CONFIG\\_HOME/sill.\n\n"
+	"$XDG\\_CONFIG\\_HOME/sill.\n\n"
 	"*SILL\\_STATE*\n"
 	"\tThe state directory, in place of /var/lib/sill (root) or $XDG\\_DATA\\_HOME/sill.\n\n"
 	"*http\\_proxy*, *https\\_proxy*, *no\\_proxy*\n"

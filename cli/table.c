@@ -35,12 +35,9 @@ void cli_each_verb(FILE *out, void (*title)(FILE *out, const char *title),
                    void (*verb)(FILE *out, const struct cli_verb *verb))
 {
 	static const char *const titles[CLI_GROUPS] = {
-		[CLI_MACHINES] = "Machines",
-		[CLI_LIBRARY] = "Libraries of images",
-		[CLI_DISKS] = "Disks and images",
-		[CLI_TRACES] = "Boot traces",
-		[CLI_KEYS] = "Keys and trust",
-		[CLI_HOST] = "This computer",
+		[CLI_MACHINES] = "Machines",      [CLI_LIBRARY] = "Libraries of images",
+		[CLI_DISKS] = "Disks and images", [CLI_TRACES] = "Boot traces",
+		[CLI_KEYS] = "Keys and trust",    [CLI_HOST] = "This computer",
 	};
 
 	for (int group = 0; group < CLI_GROUPS; group++) {

@@ -287,11 +287,11 @@ const struct cli_verb verb_export = {
 	.summary = "Write an image of the library, or a machine's disk, to a file",
 	.description =
 		"Write the disk to a file in a format that others read.  The file appears under "
-	        "its "
+		"its "
 		"name when it is whole.  An OVA is a machine for VMware and VirtualBox, with its "
 		"processors, memory and firmware.\n\n"
 		"The disk of a machine is exported as it is, with its keys and logs; the machine "
-	        "has "
+		"has "
 		"to stand still.  VHDX, qcow2, VMDK and OVA are written by QEMU's tools.",
 	.arguments = { { .name = "NAME|REF",
 	                 .type = CLI_TEXT,

@@ -222,7 +222,7 @@ TEST(a_file_system_is_looked_through_as_what_it_is_mounted_as)
 	load_file(&memory, 17 * MIB, path);
 	snprintf(path, sizeof(path), "%s/swap", folder());
 	load_file(&memory, 33 * MIB, path);
-	strcpy((char *)memory.bytes + 35 * MIB, "SECRET in memory");
+	memcpy(memory.bytes + 35 * MIB, "SECRET in memory", sizeof("SECRET in memory"));
 	set_mbr(memory.bytes, 0, 0x83, 2048, 16 * 2048);
 	set_mbr(memory.bytes, 1, 0x83, 17 * 2048, 16 * 2048);
 	set_mbr(memory.bytes, 2, 0x82, 33 * 2048, 8 * 2048);

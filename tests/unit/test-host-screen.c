@@ -40,7 +40,7 @@ static void assert_line(const char *text, const char *want)
 static const char whole[] =
 	"{\"name\":\"box\",\"uptime_seconds\":127,\"cpus\":4,\"memory_bytes\":8000000000,"
 	"\"memory_available_bytes\":6000000000,\"beneath\":{\"kind\":\"sill\",\"version\":\"0.1."
-        "0\"},"
+	"0\"},"
 	"\"slot\":{\"running\":\"a\",\"tries\":\"0\",\"good\":\"a\"},"
 	"\"addresses\":[{\"interface\":\"eth0\",\"address\":\"192.0.2.7\"}],"
 	"\"data\":{\"path\":\"/var/lib/sill\",\"size_bytes\":100000000000,"

@@ -12,16 +12,6 @@
 #include "library/annotations.h"
 #include "util/text.h"
 
-int cli_open_own(const struct state *state, char ret_path[PATH_MAX], struct store **ret,
-                 struct error *err)
-{
-	int r;
-
-	snprintf(ret_path, PATH_MAX, "%s/library", state->dir);
-	r = folder_create(ret_path, err);
-	return r < 0 ? r : folder_open(ret_path, ret, err);
-}
-
 int cli_own_reference(const char *text, struct reference *ret, struct error *err)
 {
 	int r = reference_parse(text, ret, err);

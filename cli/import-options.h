@@ -72,10 +72,6 @@
 		.help = "How hard zstd tries; 9 unless said",                                     \
 	}
 
-/* The host's own library, made when it is not there; *ret_path is its folder. */
-int cli_open_own(const struct state *state, char ret_path[PATH_MAX], struct store **ret,
-                 struct error *err);
-
 /* NAME[:TAG] of the own library: nothing else can be written to. */
 int cli_own_reference(const char *text, struct reference *ret, struct error *err);
 

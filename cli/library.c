@@ -47,11 +47,14 @@ void cli_libraries_close(struct cli_libraries *libraries)
 	*libraries = (struct cli_libraries){ 0 };
 }
 
-int cli_own_library(const struct cli_libraries *libraries, struct store **ret, struct error *err)
+int cli_own_library(const struct state *state, char ret_path[PATH_MAX], struct store **ret,
+                    struct error *err)
 {
-	int r = folder_create(libraries->own, err);
+	int r;
 
-	return r < 0 ? r : folder_open(libraries->own, ret, err);
+	snprintf(ret_path, PATH_MAX, "%s/library", state->dir);
+	r = folder_create(ret_path, err);
+	return r < 0 ? r : folder_open(ret_path, ret, err);
 }
 
 int cli_find_image(const struct cli_libraries *libraries, const char *text,

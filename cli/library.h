@@ -52,8 +52,9 @@ static inline void cli_libraries_close_at(struct cli_libraries *at)
 	cli_libraries_close(at);
 }
 
-/* The host's own library, made when it is not there. */
-int cli_own_library(const struct cli_libraries *libraries, struct store **ret, struct error *err);
+/* The host's own library, made when it is not there; *ret_path is its folder. */
+int cli_own_library(const struct state *state, char ret_path[PATH_MAX], struct store **ret,
+                    struct error *err);
 
 /* Where `text` is; library_find() and library_place() of what it says. */
 int cli_find_image(const struct cli_libraries *libraries, const char *text,

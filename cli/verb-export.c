@@ -13,6 +13,7 @@
 #include "base/bits.h"
 #include "cli/image.h"
 #include "cli/import-options.h"
+#include "cli/library.h"
 #include "cli/interrupts.h"
 #include "cli/machine-disk.h"
 #include "cli/options.h"
@@ -90,7 +91,7 @@ static int open_reference(struct export *export, const char *text, struct error 
 		r = error_set(err, EINVAL,
 		              "'%s' is not of this computer's own library: pull it first", text);
 	if (r == 0)
-		r = cli_open_own(export->state, folder, &own, err);
+		r = cli_own_library(export->state, folder, &own, err);
 	if (r == 0)
 		r = store_get_manifest(own, ref.name, reference_which(&ref), &manifest, err);
 	if (r == 0)

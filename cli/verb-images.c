@@ -174,7 +174,7 @@ static int tag(const struct cli_call *call, struct error *err)
 		return cli_usage(err, "'%s': a digest cannot be given to an image",
 		                 call->arguments[1]);
 	if (r == 0)
-		r = cli_own_library(&known, &own, err);
+		r = cli_own_library(known.state, known.own, &own, err);
 	if (r == 0)
 		r = store_get_manifest(own, from_name, reference_which(&from), &manifest, err);
 	if (r == 0)
@@ -301,7 +301,7 @@ static int rmi(const struct cli_call *call, struct error *err)
 	int r = cli_libraries_open(call, &known, err);
 
 	if (r == 0)
-		r = cli_own_library(&known, &own, err);
+		r = cli_own_library(known.state, known.own, &own, err);
 	for (size_t i = 0; r == 0 && i < call->n_arguments; i++)
 		r = remove_one(call, &known, own, call->arguments[i], err);
 	if (r < 0)

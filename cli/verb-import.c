@@ -14,6 +14,7 @@
 #include "cli/appliance.h"
 #include "cli/image.h"
 #include "cli/import-options.h"
+#include "cli/library.h"
 #include "cli/options.h"
 #include "machine/name.h"
 #include "util/text.h"
@@ -185,7 +186,7 @@ static int import_to(struct job *job, const struct reference *ref, struct error 
 	if (r == 0)
 		r = state_open(&state, err);
 	if (r == 0)
-		r = cli_open_own(state, path, &own, err);
+		r = cli_own_library(state, path, &own, err);
 	if (r == 0)
 		r = cli_import(job->call, own, path, import, "importing", err);
 	json_decref(words);

@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "cli/import-options.h"
+#include "cli/library.h"
 #include "cli/machine-disk.h"
 #include "cli/options.h"
 #include "disk/source/places.h"
@@ -102,7 +103,7 @@ static int publish_disk(const struct cli_call *call, const struct state *state,
 		r = cli_import_trace(call, image->size, &trace, err);
 	disk.trace = trace;
 	if (r == 0)
-		r = cli_open_own(state, path, &own, err);
+		r = cli_own_library(state, path, &own, err);
 	if (r == 0)
 		r = cli_import(call, own, path, &import, "publishing", err);
 	json_decref(words);

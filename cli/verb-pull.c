@@ -44,7 +44,7 @@ static int pull(const struct cli_call *call, struct error *err)
 	int r = cli_libraries_open(call, &known, err);
 
 	if (r == 0)
-		r = cli_own_library(&known, &own, err);
+		r = cli_own_library(known.state, known.own, &own, err);
 	for (size_t i = 0; r == 0 && i < call->n_arguments; i++)
 		r = pull_one(call, &known, own, call->arguments[i], err);
 	return r;

@@ -50,7 +50,7 @@ static int push(const struct cli_call *call, struct error *err)
 	if (r == 0)
 		r = find_target(call, &known, from.tag, &to, &target, err);
 	if (r == 0)
-		r = cli_own_library(&known, &own, err);
+		r = cli_own_library(known.state, known.own, &own, err);
 	if (r == 0)
 		r = store_get_manifest(own, name, reference_which(&from), &manifest, err);
 	copying = (struct cli_copying){ .what = "pushing",

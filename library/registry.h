@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of the registry client share: registry.c (manifests, blobs), registry-list.c
- * (names, tags, referrers), registry-upload.c.
+ * What the files of the registry client share: registry.c (manifests), registry-blobs.c, registry-list.c
+ * (names, tags), registry-referrers.c, registry-upload.c.
  */
 #ifndef LIBRARY_REGISTRY_H
 #define LIBRARY_REGISTRY_H
@@ -57,8 +57,14 @@ int registry_get_manifest(struct store *store, const char *name, const char *whi
 int registry_send_manifest(struct registry *registry, const char *name, const char *which,
                            const struct store_manifest *manifest, bool *ret_subject,
                            struct error *err);
+
+/* registry-blobs.c */
 int registry_find_blob(struct store *store, const char *name, const char *digest,
                        uint64_t *ret_size, struct error *err);
+int registry_read_blob(struct store *store, const char *name, const char *digest, uint64_t off,
+                       const struct store_sink *sink, struct error *err);
+int registry_blob_place(struct store *store, const char *name, const char *digest, char **ret,
+                        struct error *err);
 
 /* registry-list.c */
 int registry_names(struct store *store, store_item *item, void *arg, struct error *err);

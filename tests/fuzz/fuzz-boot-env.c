@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* An environment block from a disk that anybody could write: read, changed, and still a block. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -119,7 +119,10 @@ TEST(what_is_wrong_is_named_with_its_entry)
 static char *many(unsigned int n, size_t *ret_len)
 {
 	char *text = malloc(64 + (size_t)n * 40);
-	size_t used = (size_t)sprintf(text, "{\"version\":1,\"entries\":[");
+	size_t used;
+
+	assert_non_null(text);
+	used = (size_t)sprintf(text, "{\"version\":1,\"entries\":[");
 
 	for (unsigned int i = 0; i < n; i++)
 		used += (size_t)sprintf(text + used, "%s{\"name\":\"image-%u\"}", i ? "," : "", i);

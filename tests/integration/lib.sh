@@ -62,8 +62,11 @@ wait_for()
 
 gone()
 {
-	[ ! -d "/proc/$1" ] ||
-		[ "$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null || echo Z)" = Z ]
+	# A first thread may be a zombie while others still hold the files.
+	[ ! -d "/proc/$1" ] || {
+		[ "$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null || echo Z)" = Z ] &&
+			[ "$(ls "/proc/$1/task" 2>/dev/null | wc -l)" -le 1 ]
+	}
 }
 
 # background LOG COMMAND…: starts it for the life of the script; its process id in $background_pid.

@@ -11,11 +11,11 @@ builds()
 	if [ "$(id -u)" = 0 ]; then
 		# Who may not come to where the source lies.
 		chmod 755 "$work"
-		cp -r "$recipe" "$work/recipe"
+		cp -r "$SILL_SOURCE/machines" "$work/machines"
 		mkdir -p "$work/out"
 		chown 65534:65534 "$work/out"
 		other=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-		recipe=$work/recipe
+		recipe=$work/machines/debian-12
 	fi
 	PATH=$1 "${other[@]}" "$recipe/build.sh" "$work/out/debian-12" >"$work/said" 2>&1
 }

@@ -94,7 +94,8 @@ static char *with_layers(unsigned int n)
 	size_t room = n * (strlen(layer) + 1) + 300;
 	char *text = malloc(room), *at = text;
 
-	assert_non_null(text);
+	if (!text)
+		abort();
 	at += sprintf(at, "{\"schemaVersion\":2," CONFIG ",\"layers\":[");
 	for (unsigned int i = 0; i < n; i++)
 		at += sprintf(at, "%s%s", i ? "," : "", layer);

@@ -223,6 +223,7 @@ static int ask_own(const struct libraries *libraries, const struct candidate *fr
 		return r;
 	memcpy(found.name, found.own_name, sizeof(found.name));
 	found.own = true;
+	library_found_free(ret);
 	*ret = found;
 	found = (struct library_found){ 0 };
 	return 0;

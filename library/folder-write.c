@@ -175,11 +175,14 @@ static int drop_referrers(struct folder *folder, struct layout *layout, const ch
 	if (keep_digest(&digests, gone, err) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < digests.n; i++) {
+		char subject[STORE_DIGEST_ROOM];
 		size_t known = digests.n;
 
-		if (layout_find(layout, name, digests.at[i]))
+		/* The list moves as it grows. */
+		memcpy(subject, digests.at[i], sizeof(subject));
+		if (layout_find(layout, name, subject))
 			continue;
-		r = layout_referrers(layout, &folder->store, name, digests.at[i], "", keep_digest,
+		r = layout_referrers(layout, &folder->store, name, subject, "", keep_digest,
 		                     &digests, err);
 		for (size_t k = known; r == 0 && k < digests.n; k++) {
 			r = layout_remove(layout, name, digests.at[k], err);

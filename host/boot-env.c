@@ -22,25 +22,25 @@ static size_t line_end(const struct boot_env *env, size_t at)
 	return at < BOOT_ENV_BYTES ? at + 1 : BOOT_ENV_BYTES;
 }
 
-/* Where the variables end: at the first '#' that begins a line. */
+/* Where the lines end, and nothing but '#' follows. */
 static size_t content_end(const struct boot_env *env)
 {
-	size_t at = SIGNATURE_LEN;
+	size_t at = BOOT_ENV_BYTES;
 
-	while (at < BOOT_ENV_BYTES && env->raw[at] != '#')
-		at = line_end(env, at);
+	while (at > SIGNATURE_LEN && env->raw[at - 1] == '#')
+		at--;
 	return at;
 }
 
-/* The line of a variable: *at and *end; false when there is none. */
+/* The line of a variable: *at and *end; false when there is none.  Lines with '#' are comments. */
 static bool find(const struct boot_env *env, const char *name, size_t *at, size_t *end)
 {
 	size_t len = strlen(name), stop = content_end(env);
 
 	for (*at = SIGNATURE_LEN; *at < stop; *at = *end) {
 		*end = line_end(env, *at);
-		if (*end - *at > len + 1 && memcmp(env->raw + *at, name, len) == 0 &&
-		    env->raw[*at + len] == '=')
+		if (env->raw[*at] != '#' && *end - *at > len + 1 &&
+		    memcmp(env->raw + *at, name, len) == 0 && env->raw[*at + len] == '=')
 			return true;
 	}
 	return false;
@@ -48,14 +48,16 @@ static bool find(const struct boot_env *env, const char *name, size_t *at, size_
 
 int boot_env_parse(const void *data, size_t len, struct boot_env *ret, struct error *err)
 {
-	size_t end;
+	size_t at = SIGNATURE_LEN, end;
 
 	if (len != BOOT_ENV_BYTES || memcmp(data, signature, SIGNATURE_LEN) != 0)
 		return error_set(err, EINVAL, "is no environment block of GRUB");
 	memcpy(ret->raw, data, len);
 	end = content_end(ret);
-	/* A last line without its end would be cut off by whoever appends. */
-	if (end > SIGNATURE_LEN && ret->raw[end - 1] != '\n')
+	while (at < end)
+		at = line_end(ret, at);
+	/* A last line without its end would go on in what is appended. */
+	if (at != end || ret->raw[end - 1] != '\n')
 		return error_set(err, EINVAL, "has a variable that does not end");
 	return 0;
 }
@@ -80,7 +82,7 @@ int boot_env_set(struct boot_env *env, const char *name, const char *value, stru
 	struct boot_env next = *env;
 	size_t at, end, stop, need;
 
-	if (find(&next, name, &at, &end)) {
+	while (find(&next, name, &at, &end)) {
 		memmove(next.raw + at, next.raw + end, BOOT_ENV_BYTES - end);
 		memset(next.raw + BOOT_ENV_BYTES - (end - at), '#', end - at);
 	}

@@ -3,7 +3,8 @@
  * grubenv: the 1024 bytes in which the boot menu and the root session tell each other which slot starts,
  * and how often in vain (docs/appliance.md).  Source of the format: GRUB's manual, "Environment block".
  *
- *   "# GRUB Environment Block\n", then NAME=VALUE lines ('\\' quotes itself and line ends), then '#' to the end
+ *   "# GRUB Environment Block\n", then lines NAME=VALUE or # COMMENT ('\\' quotes itself and line ends),
+ *   then '#' to the end
  *
  * Trust: it lies on a partition that anybody with the disk can write.
  */

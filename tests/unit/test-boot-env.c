@@ -50,6 +50,16 @@ TEST(a_quoted_character_loses_its_quote)
 	assert_value(&env, "b", "1");
 }
 
+TEST(comments_are_passed_over_and_stay)
+{
+	struct boot_env env = block("# WARNING: a comment\n#slot=x\nslot=a\n");
+
+	assert_value(&env, "slot", "a");
+	assert_int_equal(boot_env_set(&env, "tries", "1", NULL), 0);
+	assert_value(&env, "tries", "1");
+	assert_memory_equal(env.raw + 25, "# WARNING: a comment\n#slot=x\nslot=a\ntries=1\n##", 46);
+}
+
 TEST(a_value_that_is_longer_than_the_room_is_cut)
 {
 	struct boot_env env = block("a=123456\n");
@@ -80,6 +90,10 @@ TEST(a_variable_that_is_taken_out_is_gone)
 	assert_int_equal(boot_env_set(&env, "fell", NULL, NULL), 0);
 	assert_memory_equal(env.raw, want.raw, sizeof(env.raw));
 	assert_int_equal(boot_env_set(&env, "fell", NULL, NULL), 0);
+	/* However often it is there. */
+	env = block("fell=a\nslot=b\nfell=b\n");
+	assert_int_equal(boot_env_set(&env, "fell", NULL, NULL), 0);
+	assert_memory_equal(env.raw, want.raw, sizeof(env.raw));
 }
 
 TEST(what_does_not_fit_changes_nothing)
@@ -111,6 +125,9 @@ TEST(what_is_no_block_is_refused)
 	memset(env.raw + 25, 'y', BOOT_ENV_BYTES - 25);
 	assert_int_equal(boot_env_parse(env.raw, BOOT_ENV_BYTES, &env, &err), -EINVAL);
 	assert_string_equal(err.text, "has a variable that does not end");
+	env = block("slot=a\n");
+	memcpy(env.raw + 25, "slot=\\\n", 7);
+	assert_int_equal(boot_env_parse(env.raw, BOOT_ENV_BYTES, &env, &err), -EINVAL);
 }
 
 TEST(a_file_is_overwritten_where_it_is)
@@ -137,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(variables_are_found_by_their_whole_name),
 		CASE(a_quoted_character_loses_its_quote),
+		CASE(comments_are_passed_over_and_stay),
 		CASE(a_value_that_is_longer_than_the_room_is_cut),
 		CASE(setting_keeps_the_others_and_the_size),
 		CASE(a_variable_that_is_taken_out_is_gone),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Hostile VMMs, hostile guests, and VMMs that are killed, on a kernel that looks for what was freed and is used: kvm-hostile in a
-# root session of two processors.  FULL=1 tries more, on both kernels; SEED=N begins with another seed, SEEDS=N tries so many.
+# root session of two processors.  ALL=1 tries more, on both kernels; SEED=N begins with another seed, SEEDS=N tries so many.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 . "$SILL_SOURCE/tests/pc/pc.sh"
 . "$SILL_SOURCE/tests/pc/kvm-lib.sh"
@@ -36,7 +36,7 @@ hostile_on()
 
 hostile_vmms_and_guests_on_debian_12s_kernel()
 {
-	hostile_on 6.1 "$([ -n "${FULL:-}" ] && echo 4 || echo 2)"
+	hostile_on 6.1 "$([ -n "${ALL:-}" ] && echo 4 || echo 2)"
 }
 
 hostile_vmms_and_guests_on_debian_13s_kernel()
@@ -44,4 +44,4 @@ hostile_vmms_and_guests_on_debian_13s_kernel()
 	hostile_on 6.12 4
 }
 
-run_tests hostile_vmms_and_guests_on_debian_12s_kernel ${FULL:+hostile_vmms_and_guests_on_debian_13s_kernel}
+run_tests hostile_vmms_and_guests_on_debian_12s_kernel ${ALL:+hostile_vmms_and_guests_on_debian_13s_kernel}

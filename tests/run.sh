@@ -118,7 +118,7 @@ fi
 [ -z "${FULL:-}" ] || build clang CC=clang --
 
 headline "fuzzing"
-tests/fuzz/run.sh $([ -n "${FULL:-}" ] && echo 8 || echo 5) >$log/fuzz 2>&1
+tests/fuzz/run.sh $([ -n "${FULL:-}" ] && echo 8 || echo 3) >$log/fuzz 2>&1
 status=$?
 cat $log/fuzz
 count $log/fuzz

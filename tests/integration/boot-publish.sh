@@ -2,6 +2,7 @@
 # A real system with an identity is published without it, and starts as somebody else.
 . "$SILL_SOURCE/tests/integration/lib.sh"
 need jq socat qemu-system-x86_64 debugfs e2fsck
+[ -n "${FULL:-}" ] || skip_all "a whole system is started: with FULL=1 only"
 need_sample raw
 library=$SILL_STATE/library
 id=5111c0ffee00d15c0b0a1d5eadbeef77

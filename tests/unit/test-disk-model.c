@@ -146,7 +146,7 @@ static void live(struct world *world, uint8_t *model, unsigned int steps, uint64
 
 TEST(many_threads_see_what_they_wrote_and_nothing_else)
 {
-	unsigned int steps = getenv("FULL") ? 200000 : 10000;
+	unsigned int steps = getenv("FULL") ? 60000 : 10000;
 	struct world *world = world_new(SIZE);
 	uint8_t *model = malloc(SIZE), *buf = malloc(SIZE);
 

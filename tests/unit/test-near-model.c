@@ -293,7 +293,7 @@ static uint64_t scale(uint64_t ops)
 #elif defined(__SANITIZE_ADDRESS__)
 	ops /= 5;
 #endif
-	return getenv("FULL") ? 10 * ops : ops;
+	return getenv("FULL") ? 4 * ops : ops;
 }
 
 /* Nothing here is about power cuts: no test waits for a disk. */

@@ -85,7 +85,7 @@ static void check_state(const struct run *run, const struct cut_replay *replay, 
 
 TEST(a_power_cut_anywhere_loses_no_committed_write_and_shows_no_foreign_bytes)
 {
-	unsigned int runs = getenv("FULL") ? 100 : RUNS;
+	unsigned int runs = getenv("FULL") ? 40 : RUNS;
 
 	checked = 0;
 	for (unsigned int i = 0; i < runs; i++) {

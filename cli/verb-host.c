@@ -220,7 +220,7 @@ const struct cli_verb verb_host_screen = {
 static int confirm(const struct cli_call *call, struct error *err)
 {
 	cleanup(state_close) struct state *state = NULL;
-	struct host_root root;
+	struct host_root root = { .dirfd = -1 };
 	int r = state_open(&state, err);
 
 	if (r == 0)

@@ -163,8 +163,9 @@ static void add_data(const struct host_root *root, const struct state *state, js
 		return;
 	json_object_set_new(facts, "data",
 	                    json_pack("{s:s, s:I, s:I, s:b}", "path", state->dir, "size_bytes",
-	                              (json_int_t)(vfs.f_blocks * vfs.f_frsize), "free_bytes",
-	                              (json_int_t)(vfs.f_bavail * vfs.f_frsize), "kept",
+	                              (json_int_t)vfs.f_blocks * (json_int_t)vfs.f_frsize,
+	                              "free_bytes",
+	                              (json_int_t)vfs.f_bavail * (json_int_t)vfs.f_frsize, "kept",
 	                              faccessat(root->dirfd, HOST_WITHOUT_DATA, F_OK, 0) < 0));
 }
 

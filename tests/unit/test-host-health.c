@@ -10,6 +10,7 @@
 
 #include "host/boot-env.h"
 #include "host/health.h"
+#include "machine/tree.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -90,12 +91,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct ground *ground = *state;
-	char command[128];
-
 	state_close(ground->state);
 	close(ground->root.dirfd);
-	snprintf(command, sizeof(command), "rm -rf %s", ground->dir);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(tree_remove(AT_FDCWD, ground->dir, NULL), 0);
 	free(ground);
 	return 0;
 }

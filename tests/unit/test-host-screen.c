@@ -101,7 +101,7 @@ TEST(the_keys_and_the_note_stay_on_a_screen_that_is_too_small)
 	for (int i = 0; i < 12; i++)
 		snprintf(many + strlen(many), sizeof(many) - strlen(many),
 		         "%s{\"name\":\"m%d\",\"state\":\"stopped\"}", i ? "," : "", i);
-	strcat(many, "]}");
+	snprintf(many + strlen(many), sizeof(many) - strlen(many), "]}");
 	text = drawn(many, "There is no machine 9.", 60, 16);
 	for (const char *at = text; *at; at++)
 		lines += *at == '\n';
@@ -118,7 +118,7 @@ TEST(more_machines_than_keys_are_counted)
 	for (int i = 0; i < 12; i++)
 		snprintf(many + strlen(many), sizeof(many) - strlen(many),
 		         "%s{\"name\":\"m%d\",\"state\":\"stopped\"}", i ? "," : "", i);
-	strcat(many, "]}");
+	snprintf(many + strlen(many), sizeof(many) - strlen(many), "]}");
 	text = drawn(many, NULL, 80, 40);
 	assert_line(text, "  9  m8                   stopped");
 	assert_line(text, "     and 3 more: sill list");

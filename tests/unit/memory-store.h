@@ -30,6 +30,7 @@ struct memory_store {
 		char name[64], tag[64], digest[STORE_DIGEST_ROOM];
 	} tags[32];
 	unsigned int n_tags;
+	size_t n_order;
 	char order[4096]; /* what was put, in order: "B" a blob, "M" a manifest, "T" a tag */
 
 	/* Faults. */
@@ -54,6 +55,14 @@ struct memory_upload {
 	struct store_upload upload;
 	struct memory_blob *blob;
 };
+
+/* One more in `order`, which stays a text. */
+static inline void memory_note(struct memory_store *memory, char what)
+{
+	assert_true(memory->n_order + 1 < sizeof(memory->order));
+	memory->order[memory->n_order++] = what;
+	memory->order[memory->n_order] = '\0';
+}
 
 static inline struct memory_store *to_memory(struct store *store)
 {
@@ -125,7 +134,7 @@ static inline int memory_put_manifest(struct store *store, const char *name, con
 	blob->len = manifest->len;
 	blob->manifest = blob->whole = true;
 	memcpy(blob->media_type, manifest->media_type, STORE_MEDIA_ROOM);
-	strcat(memory->order, tag ? "T" : "M");
+	memory_note(memory, tag ? 'T' : 'M');
 	if (tag) {
 		snprintf(memory->tags[memory->n_tags].name, 64, "%s", name);
 		snprintf(memory->tags[memory->n_tags].tag, 64, "%s", tag);
@@ -278,7 +287,7 @@ static inline int memory_finish_upload(struct store_upload *at, struct error *er
 	}
 	upload->blob->whole = true;
 	pthread_mutex_lock(&memory->lock);
-	strcat(memory->order, "B");
+	memory_note(memory, 'B');
 	pthread_mutex_unlock(&memory->lock);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #ifndef TESTS_UNIT_STORE_FIXTURE_H
 #define TESTS_UNIT_STORE_FIXTURE_H
 
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -34,10 +35,7 @@ static inline struct place place_new(void)
 
 static inline void place_remove(struct place *place)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", place->path);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(nftw(place->path, scratch_drop, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* The call went well, or this is why not. */

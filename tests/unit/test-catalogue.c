@@ -118,17 +118,15 @@ TEST(what_is_wrong_is_named_with_its_entry)
 /* A catalogue of `n` entries. */
 static char *many(unsigned int n, size_t *ret_len)
 {
-	char *text = malloc(64 + (size_t)n * 40);
-	size_t used;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, ret_len);
 
-	if (!text)
-		abort();
-	used = (size_t)sprintf(text, "{\"version\":1,\"entries\":[");
-
+	assert_non_null(out);
+	fputs("{\"version\":1,\"entries\":[", out);
 	for (unsigned int i = 0; i < n; i++)
-		used += (size_t)sprintf(text + used, "%s{\"name\":\"image-%u\"}", i ? "," : "", i);
-	used += (size_t)sprintf(text + used, "]}");
-	*ret_len = used;
+		fprintf(out, "%s{\"name\":\"image-%u\"}", i ? "," : "", i);
+	fputs("]}", out);
+	assert_int_equal(fclose(out), 0);
 	return text;
 }
 
@@ -156,7 +154,7 @@ static char *padded(size_t len)
 	memcpy(text, begin, sizeof(begin) - 1);
 	memset(text + sizeof(begin) - 1, ' ', len);
 	memcpy(text + sizeof(begin) - 1, entry, sizeof(entry) - 1);
-	strcpy(text + sizeof(begin) - 1 + len - 1, "}]}");
+	memcpy(text + sizeof(begin) - 1 + len - 1, "}]}", sizeof("}]}"));
 	return text;
 }
 

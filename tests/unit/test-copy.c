@@ -45,6 +45,7 @@ static struct far far_new(void)
 	far.bytes += 2 + far.manifest.len;
 	far.memory->written = 0;
 	far.memory->order[0] = '\0';
+	far.memory->n_order = 0;
 	return far;
 }
 

@@ -75,7 +75,7 @@ static int set_up(void **state)
 	int n = snprintf(raw, sizeof(raw), "# GRUB Environment Block\nslot=b\ntries=1\nx=y\n");
 
 	assert_non_null(ground);
-	strcpy(ground->dir, "/tmp/sill-host-XXXXXX");
+	snprintf(ground->dir, sizeof(ground->dir), "/tmp/sill-host-XXXXXX");
 	assert_non_null(mkdtemp(ground->dir));
 	ground->root.dirfd = open(ground->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ground->root.sill = "dev-sill";

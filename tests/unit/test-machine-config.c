@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "library/machine-image.h"
+#include "util/cleanup.h"
 
 #define D1 "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 
@@ -78,15 +79,18 @@ TEST(what_makes_no_sense_is_refused_with_the_member_s_name)
 
 TEST(seventeen_disks_are_too_many)
 {
-	char text[8192], *at = text;
+	cleanup_free char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
 
-	at += sprintf(at, "{\"version\":1,\"architecture\":\"amd64\",\"disks\":[");
+	assert_non_null(out);
+	fprintf(out, "{\"version\":1,\"architecture\":\"amd64\",\"disks\":[");
 	for (int i = 0; i < 17; i++)
-		at += sprintf(at,
-		              "%s{\"name\":\"d%d\",\"role\":\"%s\",\"size\":512,\"index\":\"" D1
-		              "\"}",
-		              i ? "," : "", i, i ? "data" : "system");
-	sprintf(at, "]}");
+		fprintf(out,
+		        "%s{\"name\":\"d%d\",\"role\":\"%s\",\"size\":512,\"index\":\"" D1 "\"}",
+		        i ? "," : "", i, i ? "data" : "system");
+	fputs("]}", out);
+	assert_int_equal(fclose(out), 0);
 	refused(text, "\"disks\" is no list of 1 to 16");
 }
 

@@ -91,15 +91,16 @@ TEST(what_is_no_manifest_is_refused_with_the_member_s_name)
 static char *with_layers(unsigned int n)
 {
 	const char *layer = "{\"mediaType\":\"a/b\",\"digest\":\"" D2 "\",\"size\":7}";
-	size_t room = n * (strlen(layer) + 1) + 300;
-	char *text = malloc(room), *at = text;
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
 
-	if (!text)
-		abort();
-	at += sprintf(at, "{\"schemaVersion\":2," CONFIG ",\"layers\":[");
+	assert_non_null(out);
+	fputs("{\"schemaVersion\":2," CONFIG ",\"layers\":[", out);
 	for (unsigned int i = 0; i < n; i++)
-		at += sprintf(at, "%s%s", i ? "," : "", layer);
-	sprintf(at, "]}");
+		fprintf(out, "%s%s", i ? "," : "", layer);
+	fputs("]}", out);
+	assert_int_equal(fclose(out), 0);
 	return text;
 }
 

@@ -129,7 +129,7 @@ TEST(elements_too_deep_end_the_reading)
 	char text[8192] = "<Envelope>";
 
 	for (unsigned int i = 0; i < 100; i++)
-		strcat(text, "<a>");
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "<a>");
 	refused(text, EBADMSG, "too deep");
 }
 
@@ -212,7 +212,7 @@ TEST(archives_of_tar_are_read_with_their_long_names)
 	char command[600], path[64], name[160];
 
 	memset(name, 'n', 90);
-	strcpy(name + 90, ".vmdk");
+	memcpy(name + 90, ".vmdk", sizeof(".vmdk"));
 	snprintf(path, sizeof(path), "/tmp/sill-tar-%d", (int)getpid());
 	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
 		struct members members;
